@@ -1,0 +1,109 @@
+/* account_table.h - the accounts of one shard, in slots of one cache line each.
+ *
+ *     index:    hash of the id -> slot                  (slot_index.h)
+ *     slots:    struct account[accounts_max]            64 bytes each, never moved or removed
+ *     openings: struct account_opening[accounts_max]    16 bytes each, read seldom
+ *     texts:    what does not fit into a slot           long ids and metadata, appended
+ *
+ * 89 to 98 bytes an account without texts.
+ *
+ * The balance rules are the shard's; this is storage.
+ *
+ * Thread: the owner's.
+ */
+#ifndef FLORIN_CORE_ACCOUNT_TABLE_H
+#define FLORIN_CORE_ACCOUNT_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "currency.h"
+#include "slot_index.h"
+
+enum { ACCOUNT_INLINE_ID_BYTES = 24 };
+
+struct account {
+    int64_t balance_minor;
+    uint64_t version;  /* > 0, dense */
+    uint64_t last_lsn; /* of the newest record of the account; may be provisional (shard.h) */
+    int64_t minimum_balance_minor;
+    uint32_t text_offset; /* in units of 8 bytes into the texts; 0: no text */
+    uint16_t metadata_length;
+    uint8_t currency; /* number in the table's list of currencies */
+    uint8_t id_length;
+    char id_start[ACCOUNT_INLINE_ID_BYTES]; /* the rest of a longer id begins the text */
+};
+_Static_assert(sizeof(struct account) == 64, "an account is one cache line");
+
+/* What is only read when somebody looks at the whole account, or opens it again. */
+struct account_opening {
+    uint64_t time_ns;
+    int64_t balance_minor;
+};
+
+struct account_table {
+    struct slot_index index;
+    struct account *slots;
+    struct account_opening *openings;
+    uint8_t *texts;
+    uint64_t text_bytes_max;
+    uint64_t text_bytes;
+    uint32_t slots_max;
+    uint32_t count;
+    struct currency currencies[FLORIN_CURRENCIES_MAX];
+    uint16_t currency_count;
+};
+
+/* Memory for `accounts_max` accounts; texts get 64 bytes an account on average. */
+size_t account_table_memory_bytes(uint64_t accounts_max);
+
+/* `memory`: zeroed, aligned to 64, kept by the caller. */
+void account_table_init(struct account_table *table, uint64_t accounts_max, void *memory);
+
+/* NULL: not there. `hash` is hash_account() of the id. */
+struct account *account_table_find(const struct account_table *table, uint64_t hash,
+                                   const char *id, size_t id_length);
+
+/* What a new account is made of; strings are copied. */
+struct account_content {
+    const char *id;
+    size_t id_length;
+    struct currency currency;
+    int64_t balance_minor;
+    int64_t minimum_balance_minor;
+    const char *metadata;
+    size_t metadata_length;
+    uint64_t opened_ns;
+};
+
+/* Whether account_table_add() of this content would succeed now. */
+bool account_table_has_room(const struct account_table *table,
+                            const struct account_content *content);
+
+/* Adds an account that is not there, with version 1 and last_lsn 0. NULL: no room; the table is
+ * left as it was. */
+struct account *account_table_add(struct account_table *table, uint64_t hash,
+                                  const struct account_content *content);
+
+static inline const struct currency *account_table_currency(const struct account_table *table,
+                                                            const struct account *account)
+{
+    return &table->currencies[account->currency];
+}
+
+static inline uint32_t account_table_slot(const struct account_table *table,
+                                          const struct account *account)
+{
+    return (uint32_t)(account - table->slots);
+}
+
+/* Copies the whole id; returns its length. */
+size_t account_table_id(const struct account_table *table, const struct account *account,
+                        char id[FLORIN_ACCOUNT_ID_MAX]);
+
+/* NULL without metadata; account->metadata_length bytes, valid as long as the table. */
+const char *account_table_metadata(const struct account_table *table,
+                                   const struct account *account);
+
+#endif

@@ -1,0 +1,24 @@
+/* currency.h - currencies and their number of decimals, as data (ISO 4217, list one, 2024).
+ *
+ * Thread: any; pure.
+ */
+#ifndef FLORIN_CORE_CURRENCY_H
+#define FLORIN_CORE_CURRENCY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin_limits.h"
+
+struct currency {
+    char code[FLORIN_CURRENCY_MAX + 1]; /* upper case, terminated, rest zero */
+    uint8_t exponent;                   /* decimals; at most FLORIN_EXPONENT_MAX */
+};
+
+/* NULL: unknown. The entry lives for ever. Codes are compared as they are: "usd" is unknown. */
+const struct currency *currency_find(const char *code, size_t code_length);
+
+/* USD: what an account has when nothing is said. */
+const struct currency *currency_default(void);
+
+#endif

@@ -1,0 +1,299 @@
+/* record.c - records to bytes and back; record.h has the layout.
+ *
+ * Guarantees: record_decode() accepts exactly the bytes that record_encode() can write, so a
+ * record has one form and what was decoded needs no further check of its own fields.
+ * Must not know: the account before or after; whether a record follows from the one before is the
+ * shard's to judge.
+ *
+ * A record is valid when
+ *
+ *  1. the id is valid, and the version is at least 1;
+ *  2. deposit, withdraw: amount > 0; status applied, or a refusal of that kind with a key;
+ *     VERSION_MISMATCH and PRECONDITION_FAILED have the expected version that failed;
+ *  3. open: applied, version 1, no key, no expected version, amount = balance >= 0 >= minimum;
+ *  4. money is in range, reserved bytes, padding and unknown flags are zero, the size is what the
+ *     lengths say.
+ */
+#include "record.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "florin.h"
+#include "money.h"
+
+enum {
+    OFFSET_SIZE = 0,
+    OFFSET_KIND = 2,
+    OFFSET_STATUS = 3,
+    OFFSET_FLAGS = 4,
+    OFFSET_ID_LENGTH = 5,
+    OFFSET_KEY_LENGTH = 6,
+    OFFSET_RESERVED = 7,
+    OFFSET_TIME = 8,
+    OFFSET_VERSION = 16,
+    OFFSET_BALANCE = 24,
+    OFFSET_AMOUNT = 32,
+
+    /* from the start of the open part */
+    OPEN_OFFSET_MINIMUM = 0,
+    OPEN_OFFSET_CURRENCY = 8,
+    OPEN_OFFSET_EXPONENT = 16,
+    OPEN_OFFSET_RESERVED = 17,
+    OPEN_OFFSET_METADATA_LENGTH = 18,
+    OPEN_OFFSET_RESERVED_TAIL = 20,
+
+    FLAG_EXPECTED_VERSION = 1,
+    FLAG_PRECONDITION = 2,
+
+    RECORD_ALIGNMENT = 8,
+};
+
+_Static_assert((int)OFFSET_AMOUNT + 8 == (int)RECORD_PREVIOUS_OFFSET, "previous follows amount");
+_Static_assert((int)RECORD_PREVIOUS_OFFSET + 8 == (int)RECORD_FIXED_BYTES, "previous is the last");
+_Static_assert((int)OPEN_OFFSET_CURRENCY + (int)FLORIN_CURRENCY_MAX == (int)OPEN_OFFSET_EXPONENT,
+               "the currency fills its field");
+_Static_assert((int)OPEN_OFFSET_RESERVED_TAIL + 4 == (int)RECORD_OPEN_BYTES, "open adds up");
+_Static_assert((int)RECORD_FIXED_BYTES + (int)RECORD_EXPECTED_BYTES + (int)RECORD_OPEN_BYTES +
+                       (int)FLORIN_ACCOUNT_ID_MAX + (int)FLORIN_KEY_MAX + (int)FLORIN_METADATA_MAX +
+                       (int)RECORD_ALIGNMENT <=
+                   (int)FLORIN_RECORD_MAX,
+               "every record fits");
+_Static_assert((int)FLORIN_RECORD_MAX <= (int)UINT16_MAX, "the size is a u16");
+
+static bool is_upper_or_digit(char character)
+{
+    return (character >= 'A' && character <= 'Z') || (character >= '0' && character <= '9');
+}
+
+static bool is_id_character(char character)
+{
+    switch (character) {
+    case '_':
+    case '.':
+    case ':':
+    case '@':
+    case '-':
+        return true;
+    default:
+        return is_upper_or_digit(character) || (character >= 'a' && character <= 'z');
+    }
+}
+
+static bool bytes_are_zero(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+/* One to FLORIN_CURRENCY_MAX letters or digits, then zeros. */
+static bool currency_is_valid(const char currency[FLORIN_CURRENCY_MAX])
+{
+    size_t length = 0;
+    while (length < FLORIN_CURRENCY_MAX && is_upper_or_digit(currency[length]))
+        length++;
+    return length > 0 &&
+           bytes_are_zero((const uint8_t *)currency + length, (size_t)FLORIN_CURRENCY_MAX - length);
+}
+
+static bool posting_is_valid(const struct record *record)
+{
+    if (record->amount_minor <= 0 ||
+        (record->expected_by_precondition && !record->has_expected_version))
+        return false;
+    if (record->has_expected_version != (record->expected_version != 0))
+        return false;
+    switch (record->status) {
+    case FLORIN_APPLIED:
+        return true;
+    case FLORIN_VERSION_MISMATCH:
+        return record->key_length > 0 && record->has_expected_version &&
+               !record->expected_by_precondition;
+    case FLORIN_PRECONDITION_FAILED:
+        return record->key_length > 0 && record->expected_by_precondition;
+    case FLORIN_INSUFFICIENT_BALANCE:
+        return record->key_length > 0 && record->kind == FLORIN_WITHDRAW;
+    case FLORIN_BALANCE_OVERFLOW:
+        return record->key_length > 0 && record->kind == FLORIN_DEPOSIT;
+    default:
+        return false;
+    }
+}
+
+static bool open_is_valid(const struct record *record)
+{
+    return record->status == FLORIN_APPLIED && record->version == 1 && record->key_length == 0 &&
+           !record->has_expected_version && !record->expected_by_precondition &&
+           record->balance_minor >= 0 && record->amount_minor == record->balance_minor &&
+           record->minimum_balance_minor <= 0 && record->minimum_balance_minor >= MONEY_MIN &&
+           record->exponent <= FLORIN_EXPONENT_MAX &&
+           record->metadata_length <= FLORIN_METADATA_MAX && currency_is_valid(record->currency);
+}
+
+static bool record_is_valid(const struct record *record)
+{
+    if (record->version == 0 || record->balance_minor < MONEY_MIN ||
+        !record_id_is_valid(record->id, record->id_length))
+        return false;
+    switch (record->kind) {
+    case FLORIN_DEPOSIT:
+    case FLORIN_WITHDRAW:
+        return posting_is_valid(record);
+    case FLORIN_OPEN_ACCOUNT:
+        return open_is_valid(record);
+    default:
+        return false;
+    }
+}
+
+static void encode_open(const struct record *record, uint8_t *bytes)
+{
+    bytes_put_i64(bytes + OPEN_OFFSET_MINIMUM, record->minimum_balance_minor);
+    memcpy(bytes + OPEN_OFFSET_CURRENCY, record->currency, FLORIN_CURRENCY_MAX);
+    bytes[OPEN_OFFSET_EXPONENT] = record->exponent;
+    bytes[OPEN_OFFSET_RESERVED] = 0;
+    bytes_put_u16(bytes + OPEN_OFFSET_METADATA_LENGTH, record->metadata_length);
+    bytes_put_u32(bytes + OPEN_OFFSET_RESERVED_TAIL, 0);
+}
+
+/* false: a reserved byte is not zero. */
+static bool decode_open(const uint8_t *bytes, struct record *record)
+{
+    record->minimum_balance_minor = bytes_get_i64(bytes + OPEN_OFFSET_MINIMUM);
+    memcpy(record->currency, bytes + OPEN_OFFSET_CURRENCY, FLORIN_CURRENCY_MAX);
+    record->exponent = bytes[OPEN_OFFSET_EXPONENT];
+    record->metadata_length = bytes_get_u16(bytes + OPEN_OFFSET_METADATA_LENGTH);
+    return bytes[OPEN_OFFSET_RESERVED] == 0 &&
+           bytes_get_u32(bytes + OPEN_OFFSET_RESERVED_TAIL) == 0;
+}
+
+/* Bytes before the padding. */
+static size_t content_size(const struct record *record)
+{
+    return (size_t)RECORD_FIXED_BYTES + (record->has_expected_version ? RECORD_EXPECTED_BYTES : 0) +
+           (record->kind == FLORIN_OPEN_ACCOUNT ? RECORD_OPEN_BYTES + record->metadata_length : 0) +
+           record->id_length + record->key_length;
+}
+
+size_t record_size(const struct record *record)
+{
+    return (content_size(record) + RECORD_ALIGNMENT - 1) / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
+}
+
+size_t record_encode(const struct record *record, uint8_t *bytes)
+{
+    assert(record_is_valid(record));
+    size_t size = record_size(record);
+
+    bytes_put_u16(bytes + OFFSET_SIZE, (uint16_t)size);
+    bytes[OFFSET_KIND] = record->kind;
+    bytes[OFFSET_STATUS] = record->status;
+    bytes[OFFSET_FLAGS] = (uint8_t)((record->has_expected_version ? FLAG_EXPECTED_VERSION : 0) |
+                                    (record->expected_by_precondition ? FLAG_PRECONDITION : 0));
+    bytes[OFFSET_ID_LENGTH] = record->id_length;
+    bytes[OFFSET_KEY_LENGTH] = record->key_length;
+    bytes[OFFSET_RESERVED] = 0;
+    bytes_put_u64(bytes + OFFSET_TIME, record->time_ns);
+    bytes_put_u64(bytes + OFFSET_VERSION, record->version);
+    bytes_put_i64(bytes + OFFSET_BALANCE, record->balance_minor);
+    bytes_put_i64(bytes + OFFSET_AMOUNT, record->amount_minor);
+    bytes_put_u64(bytes + RECORD_PREVIOUS_OFFSET, record->previous_lsn);
+
+    uint8_t *next = bytes + RECORD_FIXED_BYTES;
+    if (record->has_expected_version) {
+        bytes_put_u64(next, record->expected_version);
+        next += RECORD_EXPECTED_BYTES;
+    }
+    if (record->kind == FLORIN_OPEN_ACCOUNT) {
+        encode_open(record, next);
+        next += RECORD_OPEN_BYTES;
+    }
+    memcpy(next, record->id, record->id_length);
+    next += record->id_length;
+    if (record->key_length > 0)
+        memcpy(next, record->key, record->key_length);
+    next += record->key_length;
+    if (record->kind == FLORIN_OPEN_ACCOUNT && record->metadata_length > 0) {
+        memcpy(next, record->metadata, record->metadata_length);
+        next += record->metadata_length;
+    }
+    memset(next, 0, size - (size_t)(next - bytes));
+    return size;
+}
+
+void record_patch_previous(uint8_t *bytes, uint64_t previous_lsn)
+{
+    bytes_put_u64(bytes + RECORD_PREVIOUS_OFFSET, previous_lsn);
+}
+
+static void decode_fixed(const uint8_t *bytes, struct record *record)
+{
+    *record = (struct record){
+        .kind = bytes[OFFSET_KIND],
+        .status = bytes[OFFSET_STATUS],
+        .has_expected_version = (bytes[OFFSET_FLAGS] & FLAG_EXPECTED_VERSION) != 0,
+        .expected_by_precondition = (bytes[OFFSET_FLAGS] & FLAG_PRECONDITION) != 0,
+        .id_length = bytes[OFFSET_ID_LENGTH],
+        .key_length = bytes[OFFSET_KEY_LENGTH],
+        .time_ns = bytes_get_u64(bytes + OFFSET_TIME),
+        .version = bytes_get_u64(bytes + OFFSET_VERSION),
+        .balance_minor = bytes_get_i64(bytes + OFFSET_BALANCE),
+        .amount_minor = bytes_get_i64(bytes + OFFSET_AMOUNT),
+        .previous_lsn = bytes_get_u64(bytes + RECORD_PREVIOUS_OFFSET),
+    };
+}
+
+size_t record_decode(const uint8_t *bytes, size_t length, struct record *record)
+{
+    if (length < RECORD_FIXED_BYTES)
+        return 0;
+    size_t size = bytes_get_u16(bytes + OFFSET_SIZE);
+    if (size < RECORD_FIXED_BYTES || size > length || bytes[OFFSET_RESERVED] != 0 ||
+        (bytes[OFFSET_FLAGS] & ~(FLAG_EXPECTED_VERSION | FLAG_PRECONDITION)) != 0)
+        return 0;
+
+    decode_fixed(bytes, record);
+    const uint8_t *next = bytes + RECORD_FIXED_BYTES;
+    const uint8_t *end = bytes + size;
+    if (record->has_expected_version) {
+        if (end - next < RECORD_EXPECTED_BYTES)
+            return 0;
+        record->expected_version = bytes_get_u64(next);
+        next += RECORD_EXPECTED_BYTES;
+    }
+    if (record->kind == FLORIN_OPEN_ACCOUNT) {
+        if (end - next < RECORD_OPEN_BYTES || !decode_open(next, record))
+            return 0;
+        next += RECORD_OPEN_BYTES;
+    }
+    if (size != record_size(record))
+        return 0;
+
+    /* The lengths agree with the size: what follows stands within the record. */
+    record->id = (const char *)next;
+    next += record->id_length;
+    if (record->key_length > 0)
+        record->key = (const char *)next;
+    next += record->key_length;
+    if (record->metadata_length > 0)
+        record->metadata = (const char *)next;
+    next += record->metadata_length;
+    if (!bytes_are_zero(next, (size_t)(end - next)) || !record_is_valid(record))
+        return 0;
+    return size;
+}
+
+bool record_id_is_valid(const char *id, size_t length)
+{
+    if (length == 0 || length > FLORIN_ACCOUNT_ID_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_id_character(id[i]))
+            return false;
+    }
+    return true;
+}
