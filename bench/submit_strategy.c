@@ -98,14 +98,20 @@ static uint64_t spin(uint64_t value, uint64_t loops)
     return value;
 }
 
+/* The fastest of several samples: the others were disturbed. */
 static uint64_t calibrate_loops(uint64_t work_ns)
 {
-    enum { SAMPLE = 4000000 };
-    uint64_t begin = measure_now_ns();
-    uint64_t value = spin(begin, SAMPLE);
-    uint64_t elapsed = measure_now_ns() - begin;
-    assert(value != 0);
-    return work_ns * SAMPLE / (elapsed > 0 ? elapsed : 1);
+    enum { SAMPLE = 1000000, SAMPLES = 9 };
+    uint64_t fastest = UINT64_MAX;
+    uint64_t value = work_ns + 1;
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        uint64_t begin = measure_now_ns();
+        value = spin(value, SAMPLE);
+        uint64_t elapsed = measure_now_ns() - begin;
+        fastest = elapsed < fastest ? elapsed : fastest;
+    }
+    assert(value != 0 && fastest > 0);
+    return work_ns * SAMPLE / fastest;
 }
 
 /* --- a worker's turn ------------------------------------------------------------------------- */
