@@ -92,10 +92,8 @@ uint64_t measure_parse_number(const char *option, const char *text, uint64_t low
     return number;
 }
 
-void measure_check(const char *what, int error)
+void measure_fail(const char *what, int error)
 {
-    if (error == 0)
-        return;
     fprintf(stderr, "%s: %s\n", what, strerror(-error));
     exit(74);
 }

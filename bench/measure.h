@@ -34,7 +34,14 @@ uint64_t measure_cpu_ns(void);
 uint64_t measure_parse_number(const char *option, const char *text, uint64_t lowest,
                               uint64_t highest);
 
-/* Ends the program with 74 and a line when `error` (0 or -errno) is not 0. */
-void measure_check(const char *what, int error);
+/* Ends the program with 74 and a line that says what failed with which -errno. */
+_Noreturn void measure_fail(const char *what, int error);
+
+/* The same when `error` (0 or -errno) is not 0. */
+static inline void measure_check(const char *what, int error)
+{
+    if (error != 0)
+        measure_fail(what, error);
+}
 
 #endif
