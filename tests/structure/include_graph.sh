@@ -21,7 +21,7 @@ wal/*                   | include/* wal/*                                |
 engine/runtime/*        | include/* engine/core/* engine/runtime/* wal/* |
 http/*                  | include/* http/* engine/runtime/ledger.h engine/runtime/worker.h engine/core/money.h wal/log.h | h2o.h h2o/* cjson/cJSON.h
 cli/*                   | include/* cli/* http/* engine/runtime/* wal/log.h | curl/curl.h
-bench/*                 | include/* bench/*                              | h2o.h h2o/* cjson/cJSON.h liburing.h
+bench/*                 | include/* bench/* engine/runtime/ledger.h wal/log.h | h2o.h h2o/* cjson/cJSON.h liburing.h
 include/*               | include/*                                      |
 '
 # What the core may take from the C library: types, limits, bytes in memory, assert.
