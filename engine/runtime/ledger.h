@@ -1,0 +1,95 @@
+/* ledger.h - the opened ledger: a directory, its log, and the workers that own the shards.
+ *
+ * The internal face of the engine, for http/ and cli/ (florin.h is the public one; both are the
+ * same struct florin). The difference: florin_open() runs the workers on threads of its own;
+ * here the front end brings a thread for every worker and runs its loop (worker.h), so that a
+ * connection, the shard and the log submission share one thread.
+ *
+ *     ledger_create()    opens and locks the directory; quick. Workers exist, but serve nothing.
+ *     (front end)        starts one thread a worker: worker_attach(), then its loop.
+ *     ledger_recover()   replays the log; workers go on answering "recovering" meanwhile.
+ *                        After it, worker_submit() is allowed.
+ *     ledger_stop()      new commands get NOT_COMMITTED; what is in flight is finished.
+ *     (front end)        ends its loops when worker_is_idle(), worker_detach(), joins its threads.
+ *     ledger_destroy()   clean-shutdown mark, unlock, free.
+ */
+#ifndef FLORIN_RUNTIME_LEDGER_H
+#define FLORIN_RUNTIME_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin.h"
+
+struct channel;
+struct storage;
+struct worker;
+
+/* Where bytes go instead of the real directory: for tests that make a disk fail or hang. */
+struct ledger_devices {
+    struct storage *storage; /* outlives the ledger */
+    /* Makes the channel of one worker, on the worker's thread. 0 or -errno. */
+    int (*create_channel)(void *context, struct channel **channel);
+    void *context;
+};
+
+/* As florin_open() up to the lock; `devices` NULL: the real ones as options->io says. The
+ * options' strings must outlive the ledger. Thread: any. */
+int ledger_create(const struct florin_options *options, const struct ledger_devices *devices,
+                  struct florin **ledger);
+
+/* 0, or as florin_open(): -EBADMSG with a log line that says what and where. Blocks; thread: any
+ * but a worker's. After an error only ledger_destroy() is allowed. */
+int ledger_recover(struct florin *ledger);
+
+enum ledger_state {
+    LEDGER_RECOVERING,
+    LEDGER_READY,
+    LEDGER_STOPPING,
+    LEDGER_FAILED, /* florin_failed() tells the errno */
+};
+
+/* Thread: any. */
+enum ledger_state ledger_state(const struct florin *ledger);
+
+struct ledger_progress {
+    uint64_t bytes_done;
+    uint64_t bytes_total;
+    uint64_t records_done;
+};
+
+/* Of the replay. Thread: any. */
+struct ledger_progress ledger_progress(const struct florin *ledger);
+
+unsigned ledger_worker_count(const struct florin *ledger);
+struct worker *ledger_worker(struct florin *ledger, unsigned number);
+
+/* READY becomes STOPPING; wakes all workers. Thread: any; async-signal-unsafe. */
+void ledger_stop(struct florin *ledger);
+
+/* All workers are detached, all clients closed. Leaves the clean-shutdown mark when the ledger was
+ * recovered and has not failed. Thread: any. */
+void ledger_destroy(struct florin *ledger);
+
+struct log_statistics;
+
+struct ledger_statistics {
+    uint64_t accounts;
+    uint64_t keys;
+    uint64_t accounts_max;
+    uint64_t keys_max;
+    uint64_t hops; /* commands that travelled to another worker */
+    uint64_t durable_lsn;
+    const char *io; /* "uring", "posix" or "other" */
+};
+
+/* A snapshot, each figure for itself. The log's only when recovered, else zeros. Thread: any. */
+void ledger_statistics(const struct florin *ledger, struct ledger_statistics *statistics,
+                       struct log_statistics *log);
+
+/* Whether the log is healthy: not failed, and no commit under way for longer than 5 s. Any thread.
+ */
+bool ledger_is_healthy(const struct florin *ledger);
+
+#endif

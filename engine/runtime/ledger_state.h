@@ -1,0 +1,130 @@
+/* ledger_state.h - the inside of the runtime: the ledger and its workers. Private to
+ * engine/runtime.
+ *
+ * Fields stand under who may touch them.
+ */
+#ifndef FLORIN_RUNTIME_LEDGER_STATE_H
+#define FLORIN_RUNTIME_LEDGER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "endpoint.h"
+#include "engine/core/hash.h"
+#include "engine/core/shard.h"
+#include "florin.h"
+#include "inbox.h"
+#include "ledger.h"
+#include "waiters.h"
+#include "wal/log.h"
+
+enum {
+    ENDPOINTS_MAX = FLORIN_WORKERS_MAX + FLORIN_CLIENTS_MAX,
+    /* Metadata of results that came from other workers in one round: sixteen of the largest. */
+    WORKER_METADATA_BYTES = 16 * FLORIN_METADATA_MAX,
+};
+
+struct worker {
+    /* set at creation, then read-only */
+    struct florin *ledger;
+    unsigned number;
+    void *shard_memory;
+    size_t shard_memory_bytes;
+
+    /* any thread may wake it */
+    struct inbox inbox;
+
+    /* owned by the worker's thread */
+    struct shard shard;
+    struct waiters waiters;
+    struct endpoint *self; /* to the other workers, for local commands of their accounts */
+    struct channel *channel;
+    pthread_t thread;
+    bool attached;
+    bool commit_owed;      /* handed over something since the last log_commit() */
+    bool committing;       /* a write is under way on the channel */
+    bool mark_wanted;      /* the idle mark of the last commit is not written yet */
+    uint64_t committed_ns; /* when this worker last completed a commit */
+    uint64_t hops;
+    uint8_t *metadata; /* of results from other workers, until they are reaped */
+    size_t metadata_bytes;
+    bool answered[ENDPOINTS_MAX]; /* endpoints whose answer ring has news */
+
+    /* written by the worker, read by any thread */
+    _Atomic uint64_t accounts_now;
+    _Atomic uint64_t keys_now;
+    _Atomic uint64_t hops_now;
+    _Atomic bool idle;
+};
+
+struct client_slot {
+    struct florin_client *client; /* under clients_lock */
+    bool taken;
+};
+
+struct florin {
+    /* set at creation, then read-only */
+    struct florin_options options;
+    struct storage *storage;
+    struct storage *own_storage; /* the same, when the ledger made it */
+    struct storage_file *lock_file;
+    int (*create_channel)(void *context, struct channel **channel);
+    void *channel_context;
+    const char *io_name;
+    struct meta meta;
+    struct hash_secret secret;
+    unsigned worker_count;
+    struct worker *workers;
+    uint64_t commit_timeout_ns;
+
+    /* set by ledger_recover(), before the state becomes READY (release) */
+    struct log *log;
+
+    /* any thread */
+    _Atomic int state;                /* enum ledger_state */
+    _Atomic uint64_t blocked_workers; /* found the gathering group full */
+    _Atomic bool commit_wanted;       /* a segment has become ready, or the log failed */
+    struct log_progress progress;
+    struct endpoint *_Atomic endpoints[ENDPOINTS_MAX]; /* workers first; never freed while open */
+    _Atomic unsigned endpoint_count;
+
+    /* under their locks */
+    pthread_mutex_t log_line_lock;
+    pthread_mutex_t clients_lock;
+    struct client_slot clients[FLORIN_CLIENTS_MAX];
+
+    /* florin_open() only */
+    struct embedded *embedded;
+};
+
+/* The worker that owns an account. */
+static inline unsigned ledger_owner(const struct florin *ledger, uint64_t account_hash)
+{
+    /* upper bits by multiplication: the index uses the upper 32, so take the lower half */
+    return (unsigned)(((account_hash & UINT32_MAX) * ledger->worker_count) >> 32);
+}
+
+/* One line of the operator's log. Thread: any. */
+__attribute__((format(printf, 2, 3))) void ledger_log(struct florin *ledger, const char *format,
+                                                      ...);
+
+/* A whole line, one call at a time; `context` is the ledger. Thread: any. */
+void ledger_log_line(void *context, const char *line);
+
+/* The log has failed: the state becomes FAILED, everybody is woken. Thread: any. */
+void ledger_fail(struct florin *ledger);
+
+/* Wakes the workers of a mask. Thread: any. */
+void ledger_wake(struct florin *ledger, uint64_t workers);
+
+/* Makes the endpoint visible to all workers; its number. Thread: any, under clients_lock for
+ * clients. */
+unsigned ledger_add_endpoint(struct florin *ledger, struct endpoint *endpoint);
+
+/* Replays the log into the shards, on as many threads as there are workers. */
+int recovery_run(struct florin *ledger);
+
+#endif

@@ -1,0 +1,211 @@
+/* waiters.c - lists of results, linked by number in one pool. */
+#include "waiters.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/core/shard.h"
+
+static const struct waiter_list empty_list = {.head = WAITER_NONE, .tail = WAITER_NONE};
+static const struct waiter_batch empty_batch = {
+    .list = {.head = WAITER_NONE, .tail = WAITER_NONE},
+    .answered = WAITER_NONE,
+};
+
+int waiters_init(struct waiters *waiters)
+{
+    *waiters = (struct waiters){.staging = empty_batch, .done = empty_list};
+    waiters->pool = calloc(FLORIN_WAITERS_MAX, sizeof *waiters->pool);
+    waiters->batches = calloc(WAITERS_BATCHES_MAX, sizeof *waiters->batches);
+    if (waiters->pool == NULL || waiters->batches == NULL) {
+        waiters_deinit(waiters);
+        return -ENOMEM;
+    }
+    waiters->free = WAITER_NONE;
+    for (int32_t number = FLORIN_WAITERS_MAX - 1; number >= 0; number--)
+        waiters_give_back(waiters, number);
+    return 0;
+}
+
+void waiters_deinit(struct waiters *waiters)
+{
+    free(waiters->pool);
+    free(waiters->batches);
+    waiters->pool = NULL;
+    waiters->batches = NULL;
+}
+
+int32_t waiters_take(struct waiters *waiters)
+{
+    int32_t number = waiters->free;
+    if (number == WAITER_NONE)
+        return WAITER_NONE;
+    waiters->free = waiters->pool[number].next;
+    waiters->free_count--;
+    return number;
+}
+
+void waiters_give_back(struct waiters *waiters, int32_t number)
+{
+    waiters->pool[number].next = waiters->free;
+    waiters->free = number;
+    waiters->free_count++;
+}
+
+void waiter_list_append(struct waiters *waiters, struct waiter_list *list, int32_t number)
+{
+    waiters->pool[number].next = WAITER_NONE;
+    if (list->tail == WAITER_NONE)
+        list->head = number;
+    else
+        waiters->pool[list->tail].next = number;
+    list->tail = number;
+}
+
+int32_t waiter_list_pop(struct waiters *waiters, struct waiter_list *list)
+{
+    int32_t number = list->head;
+    if (number == WAITER_NONE)
+        return WAITER_NONE;
+    list->head = waiters->pool[number].next;
+    if (list->head == WAITER_NONE)
+        list->tail = WAITER_NONE;
+    return number;
+}
+
+static void append_unanswered(struct waiters *waiters, struct waiter_batch *batch, int32_t number)
+{
+    waiters->pool[number].answered = false;
+    waiter_list_append(waiters, &batch->list, number);
+    waiters->unanswered++;
+}
+
+void waiters_stage(struct waiters *waiters, int32_t number, uint64_t deadline_ns)
+{
+    if (waiters->staging.list.head == WAITER_NONE)
+        waiters->staging.deadline_ns = deadline_ns;
+    append_unanswered(waiters, &waiters->staging, number);
+}
+
+static struct waiter_batch *batch_at(const struct waiters *waiters, uint32_t place)
+{
+    return &waiters->batches[(waiters->batch_first + place) % WAITERS_BATCHES_MAX];
+}
+
+bool waiters_can_seal(const struct waiters *waiters)
+{
+    return waiters->batch_count < WAITERS_BATCHES_MAX;
+}
+
+void waiters_seal(struct waiters *waiters, uint64_t first_lsn, uint64_t last_lsn)
+{
+    assert(waiters_can_seal(waiters));
+    for (int32_t i = waiters->staging.list.head; i != WAITER_NONE; i = waiters->pool[i].next) {
+        struct florin_result *result = &waiters->pool[i].result;
+        result->transaction_id = shard_final_lsn(result->transaction_id, first_lsn);
+    }
+    waiters->staging.last_lsn = last_lsn;
+    *batch_at(waiters, waiters->batch_count) = waiters->staging;
+    waiters->batch_count++;
+    waiters->staging = empty_batch;
+}
+
+void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn)
+{
+    for (uint32_t place = 0; place < waiters->batch_count; place++) {
+        struct waiter_batch *batch = batch_at(waiters, place);
+        if (batch->last_lsn >= lsn) {
+            append_unanswered(waiters, batch, number);
+            return;
+        }
+    }
+    assert(!"a record that is not durable stands in a batch");
+}
+
+int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)
+{
+    while (waiters->batch_count > 0) {
+        struct waiter_batch *oldest = batch_at(waiters, 0);
+        if (oldest->last_lsn > durable_lsn)
+            return WAITER_NONE;
+        for (;;) {
+            int32_t number = waiter_list_pop(waiters, &oldest->list);
+            if (number == WAITER_NONE)
+                break;
+            if (!waiters->pool[number].answered) {
+                waiters->unanswered--;
+                return number;
+            }
+            waiters_give_back(waiters, number);
+        }
+        waiters->batch_first = (waiters->batch_first + 1) % WAITERS_BATCHES_MAX;
+        waiters->batch_count--;
+    }
+    return WAITER_NONE;
+}
+
+/* The oldest of the batch that is not answered, or WAITER_NONE. */
+static int32_t first_unanswered(const struct waiters *waiters, const struct waiter_batch *batch)
+{
+    return batch->answered == WAITER_NONE ? batch->list.head : waiters->pool[batch->answered].next;
+}
+
+static int32_t answer_expired(struct waiters *waiters, struct waiter_batch *batch)
+{
+    int32_t number = first_unanswered(waiters, batch);
+    if (number == WAITER_NONE)
+        return WAITER_NONE;
+    batch->answered = number;
+    waiters->pool[number].answered = true;
+    waiters->unanswered--;
+    return number;
+}
+
+int32_t waiters_next_expired(struct waiters *waiters, uint64_t now_ns)
+{
+    for (uint32_t place = 0; place < waiters->batch_count; place++) {
+        struct waiter_batch *batch = batch_at(waiters, place);
+        if (batch->deadline_ns > now_ns)
+            return WAITER_NONE;
+        int32_t number = answer_expired(waiters, batch);
+        if (number != WAITER_NONE)
+            return number;
+    }
+    if (waiters->staging.deadline_ns > now_ns)
+        return WAITER_NONE;
+    return answer_expired(waiters, &waiters->staging);
+}
+
+uint64_t waiters_next_deadline(const struct waiters *waiters)
+{
+    if (waiters->unanswered == 0)
+        return UINT64_MAX;
+    for (uint32_t place = 0; place < waiters->batch_count; place++) {
+        const struct waiter_batch *batch = batch_at(waiters, place);
+        if (first_unanswered(waiters, batch) != WAITER_NONE)
+            return batch->deadline_ns;
+    }
+    return waiters->staging.deadline_ns;
+}
+
+/* Lowers *version to the one before the oldest applied record of the account in the list. */
+static void lower_version(const struct waiters *waiters, const struct waiter_list *list,
+                          uint32_t account_slot, uint64_t *version)
+{
+    for (int32_t i = list->head; i != WAITER_NONE; i = waiters->pool[i].next) {
+        const struct waiter *waiter = &waiters->pool[i];
+        if (waiter->account_slot == account_slot && waiter->staged &&
+            waiter->result.status == FLORIN_APPLIED && waiter->result.version <= *version)
+            *version = waiter->result.version - 1;
+    }
+}
+
+uint64_t waiters_durable_version(const struct waiters *waiters, uint32_t account_slot,
+                                 uint64_t version)
+{
+    for (uint32_t place = 0; place < waiters->batch_count; place++)
+        lower_version(waiters, &batch_at(waiters, place)->list, account_slot, &version);
+    lower_version(waiters, &waiters->staging.list, account_slot, &version);
+    return version;
+}

@@ -1,0 +1,117 @@
+/* waiters.h - the results of one worker that may not be seen yet.
+ *
+ *     free -> staging -> batch ... batch -> done -> free
+ *                \__________\_____________/
+ *
+ * A result waits with the batch whose records make it durable: in `staging` until the worker's
+ * stage is handed to the log, then in the batch that was handed over. Batches become durable in
+ * order. A read joins the batch of the newest record that it shows, and so never waits for a
+ * younger one. `done` holds local results until the front end reaps them.
+ *
+ * A waiter whose deadline passes is answered at once, but stays in its batch until that is durable:
+ * it goes on saying which version of its account is not durable yet. The answer is a copy, for
+ * which WAITERS_RESERVE places are kept free.
+ *
+ * All memory is taken at creation. Thread: the worker's.
+ */
+#ifndef FLORIN_RUNTIME_WAITERS_H
+#define FLORIN_RUNTIME_WAITERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin.h"
+
+enum {
+    WAITER_NONE = -1,
+    /* Batches handed over and not durable: one a round of the loop (10 us and more), while
+     * one commit takes some 100 us to some ms. */
+    WAITERS_BATCHES_MAX = 1024,
+    /* Places that commands do not get: for the copies of expired answers of one round. */
+    WAITERS_RESERVE = 1024,
+};
+
+struct waiter {
+    struct florin_result result;
+    uint32_t account_slot; /* SHARD_NO_SLOT: none */
+    int32_t next;
+    uint16_t endpoint; /* who asked */
+    bool staged;       /* has a record of its own */
+    bool answered;     /* its deadline has passed */
+};
+
+struct waiter_list {
+    int32_t head;
+    int32_t tail;
+};
+
+struct waiter_batch {
+    uint64_t last_lsn;
+    uint64_t deadline_ns; /* monotonic */
+    struct waiter_list list;
+    int32_t answered; /* the last one of the list that has expired, or WAITER_NONE */
+};
+
+struct waiters {
+    struct waiter *pool;
+    int32_t free;
+    uint32_t free_count;
+    uint32_t unanswered;          /* in staging and batches */
+    struct waiter_batch staging;  /* last_lsn is not known yet */
+    struct waiter_batch *batches; /* ring of WAITERS_BATCHES_MAX */
+    uint32_t batch_first;
+    uint32_t batch_count;
+    struct waiter_list done;
+};
+
+/* 0 or -ENOMEM. */
+int waiters_init(struct waiters *waiters);
+void waiters_deinit(struct waiters *waiters);
+
+static inline struct waiter *waiters_at(struct waiters *waiters, int32_t number)
+{
+    return &waiters->pool[number];
+}
+
+/* Whether a new command may take a place. */
+static inline bool waiters_have_room(const struct waiters *waiters)
+{
+    return waiters->free_count > WAITERS_RESERVE;
+}
+
+/* WAITER_NONE: all are taken. */
+int32_t waiters_take(struct waiters *waiters);
+void waiters_give_back(struct waiters *waiters, int32_t number);
+
+void waiter_list_append(struct waiters *waiters, struct waiter_list *list, int32_t number);
+/* WAITER_NONE: empty. */
+int32_t waiter_list_pop(struct waiters *waiters, struct waiter_list *list);
+
+/* Waits for the stage. */
+void waiters_stage(struct waiters *waiters, int32_t number, uint64_t deadline_ns);
+
+/* The stage was handed over with these LSNs: provisional ones in results become real, and staging
+ * becomes the newest batch. Needs waiters_can_seal(). */
+bool waiters_can_seal(const struct waiters *waiters);
+void waiters_seal(struct waiters *waiters, uint64_t first_lsn, uint64_t last_lsn);
+
+/* Joins the batch that holds the record `lsn`, which is handed over and not yet durable. */
+void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn);
+
+/* Removes the oldest waiter of a durable batch that is not answered, or WAITER_NONE. */
+int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn);
+
+/* The oldest unanswered waiter whose deadline has passed, marked as answered (the caller answers
+ * with a copy), or WAITER_NONE. */
+int32_t waiters_next_expired(struct waiters *waiters, uint64_t now_ns);
+
+/* The earliest deadline; UINT64_MAX: nobody waits. */
+uint64_t waiters_next_deadline(const struct waiters *waiters);
+
+/* The version that an account would have if nothing of what waits became durable; `version` when
+ * nothing of the account waits. */
+uint64_t waiters_durable_version(const struct waiters *waiters, uint32_t account_slot,
+                                 uint64_t version);
+
+#endif

@@ -1,0 +1,529 @@
+/* worker.c - one thread's share of the ledger: commands in, the log fed, results out.
+ *
+ * Guarantees: an account is touched by its own worker only; nothing leaves (result, answer to
+ * another thread) before the records that it shows are durable; what was staged is handed to
+ * the log before any message is published ("log before tell").
+ *
+ * Knows nothing of HTTP, of frames, or of money: the shard decides, the log keeps.
+ *
+ * The order within a round is the order of latency: first the log gets what there is, then a
+ * finished commit makes place for the next one, then answers go out, then new work comes in.
+ */
+#include "worker.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "clock.h"
+#include "ledger_state.h"
+#include "message.h"
+
+enum {
+    /* Commands whose tables are prefetched together: covers a memory latency of ~100 ns with
+     * some ten misses under way. */
+    WORKER_WINDOW = 16,
+    /* Commands taken from one endpoint a round, so that completions are seen every
+     * half millisecond under full load. */
+    WORKER_TAKE_MAX = 1024,
+    /* How long a worker sleeps when staged records wait for room in the log. */
+    WORKER_RETRY_MS = 10,
+};
+
+static void assert_owner(const struct worker *worker)
+{
+    assert(worker->attached);
+    assert(pthread_equal(worker->thread, pthread_self()));
+}
+
+/* --- results -------------------------------------------------------------------------------- */
+
+/* Sends a copy of a result to who asked; local ones go to `done`, which takes a place. */
+static void deliver_copy(struct worker *worker, unsigned endpoint,
+                         const struct florin_result *result)
+{
+    if (endpoint != worker->number) {
+        struct endpoint *to =
+            atomic_load_explicit(&worker->ledger->endpoints[endpoint], memory_order_acquire);
+        endpoint_answer(to, worker->number, result);
+        worker->answered[endpoint] = true;
+        return;
+    }
+    int32_t number = waiters_take(&worker->waiters);
+    assert(number != WAITER_NONE);
+    waiters_at(&worker->waiters, number)->result = *result;
+    waiter_list_append(&worker->waiters, &worker->waiters.done, number);
+}
+
+/* Delivers a waiter that stands in no list. */
+static void deliver(struct worker *worker, int32_t number)
+{
+    struct waiter *waiter = waiters_at(&worker->waiters, number);
+    if (waiter->endpoint == worker->number) {
+        waiter_list_append(&worker->waiters, &worker->waiters.done, number);
+        return;
+    }
+    deliver_copy(worker, waiter->endpoint, &waiter->result);
+    waiters_give_back(&worker->waiters, number);
+}
+
+static void deliver_durable(struct worker *worker)
+{
+    uint64_t durable = log_durable_lsn(worker->ledger->log);
+    int32_t number;
+    while ((number = waiters_pop_durable(&worker->waiters, durable)) != WAITER_NONE)
+        deliver(worker, number);
+}
+
+/* What a command gets that was executed, but whose commit did not come in time or will not come. */
+static struct florin_result expired_result(struct worker *worker, const struct waiter *waiter)
+{
+    struct florin_result result = waiter->result;
+    bool changes = waiter->staged || result.replayed;
+    result.status = changes ? FLORIN_COMMIT_UNKNOWN : FLORIN_NOT_COMMITTED;
+    if (waiter->account_slot != SHARD_NO_SLOT) {
+        const struct account *account = &worker->shard.accounts.slots[waiter->account_slot];
+        result.version =
+            waiters_durable_version(&worker->waiters, waiter->account_slot, account->version);
+    }
+    result.balance_minor = 0;
+    result.transaction_id = 0;
+    result.replayed = false;
+    return result;
+}
+
+static void deliver_expired(struct worker *worker, uint64_t now_ns)
+{
+    if (waiters_next_deadline(&worker->waiters) > now_ns)
+        return;
+    /* places promised to answers of other workers stay free */
+    while (worker->waiters.free_count > worker->self->outstanding) {
+        int32_t number = waiters_next_expired(&worker->waiters, now_ns);
+        if (number == WAITER_NONE)
+            return;
+        const struct waiter *waiter = waiters_at(&worker->waiters, number);
+        struct florin_result result = expired_result(worker, waiter);
+        deliver_copy(worker, waiter->endpoint, &result);
+    }
+}
+
+/* --- the log -------------------------------------------------------------------------------- */
+
+static int reserve(struct worker *worker, struct log_reservation *reservation)
+{
+    const struct shard_stage *stage = &worker->shard.stage;
+    return log_reserve(worker->ledger->log, worker->number, stage->byte_count, stage->record_count,
+                       reservation);
+}
+
+/* Hands the stage to the log. false: there is no room now; it stays staged. */
+static bool hand_over(struct worker *worker)
+{
+    struct shard_stage *stage = &worker->shard.stage;
+    if (stage->record_count == 0)
+        return true;
+    if (!waiters_can_seal(&worker->waiters))
+        return false;
+    struct log_reservation reservation;
+    int error = reserve(worker, &reservation);
+    if (error != 0) {
+        /* Say that we wait, then look again: a commit that ended in between did not know. */
+        atomic_fetch_or(&worker->ledger->blocked_workers, UINT64_C(1) << worker->number);
+        error = reserve(worker, &reservation);
+    }
+    if (error != 0)
+        return false;
+    shard_seal(&worker->shard, reservation.first_lsn);
+    log_publish(worker->ledger->log, &reservation, stage->bytes);
+    waiters_seal(&worker->waiters, reservation.first_lsn,
+                 reservation.first_lsn + stage->record_count - 1);
+    shard_stage_clear(&worker->shard);
+    worker->commit_owed = true;
+    return true;
+}
+
+/* Submits the gathering group, unless a commit is under way: then its end will submit. */
+static void commit(struct worker *worker)
+{
+    worker->commit_owed = false;
+    if (!worker->committing)
+        worker->committing = log_commit(worker->ledger->log, worker->channel, clock_monotonic_ns());
+}
+
+static void feed_log(struct worker *worker)
+{
+    hand_over(worker);
+    if (worker->commit_owed)
+        commit(worker);
+}
+
+static void complete_commit(struct worker *worker)
+{
+    if (!worker->committing)
+        return;
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t workers;
+    if (!log_complete(worker->ledger->log, worker->channel, now_ns, &workers))
+        return;
+    worker->committing = false;
+    worker->committed_ns = now_ns;
+    worker->mark_wanted = true;
+    commit(worker);
+    workers |= atomic_exchange(&worker->ledger->blocked_workers, 0);
+    ledger_wake(worker->ledger, workers & ~(UINT64_C(1) << worker->number));
+}
+
+static void commit_idle_mark(struct worker *worker)
+{
+    if (!worker->mark_wanted || worker->committing)
+        return;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns - worker->committed_ns < LOG_IDLE_MARK_NS)
+        return;
+    worker->mark_wanted = false;
+    worker->committing = log_commit_idle_mark(worker->ledger->log, worker->channel, now_ns);
+}
+
+/* --- commands ------------------------------------------------------------------------------- */
+
+static void execute(struct worker *worker, const struct florin_command *command,
+                    uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
+                    uint64_t deadline_ns)
+{
+    int32_t number = waiters_take(&worker->waiters);
+    assert(number != WAITER_NONE);
+    struct shard_answer answer;
+    shard_execute(&worker->shard, command, account_hash, wall_ns, &answer);
+    struct waiter *waiter = waiters_at(&worker->waiters, number);
+    waiter->result = answer.result;
+    waiter->result.user_data = command->user_data;
+    waiter->account_slot = answer.account_slot;
+    waiter->staged = answer.staged;
+    waiter->endpoint = (uint16_t)endpoint;
+    if (answer.wait_lsn & SHARD_LSN_PROVISIONAL)
+        waiters_stage(&worker->waiters, number, deadline_ns);
+    else if (answer.wait_lsn > log_durable_lsn(worker->ledger->log))
+        waiters_join(&worker->waiters, number, answer.wait_lsn);
+    else
+        deliver(worker, number);
+}
+
+static void refuse(struct worker *worker, const struct florin_command *command, unsigned endpoint,
+                   enum florin_status status)
+{
+    struct florin_result result = {
+        .user_data = command->user_data, .status = status, .kind = command->kind};
+    deliver_copy(worker, endpoint, &result);
+}
+
+/* Room for the results of a window of commands besides those that are promised. */
+static bool waiters_room(const struct worker *worker)
+{
+    return worker->waiters.free_count >=
+           WAITERS_RESERVE + WORKER_WINDOW + worker->self->outstanding;
+}
+
+static bool stage_room(const struct worker *worker)
+{
+    const struct shard_stage *stage = &worker->shard.stage;
+    return stage->byte_count + WORKER_WINDOW * FLORIN_RECORD_MAX <= SHARD_STAGE_BYTES_MAX &&
+           stage->record_count + WORKER_WINDOW <= SHARD_STAGE_RECORDS_MAX;
+}
+
+/* Room for a window of commands, if need be by handing over what is staged. */
+static bool make_room(struct worker *worker)
+{
+    if (!stage_room(worker))
+        feed_log(worker);
+    return stage_room(worker) && waiters_room(worker);
+}
+
+/* Takes up to a window of commands from a ring; returns how many. */
+static unsigned take_window(struct worker *worker, unsigned endpoint, struct ring *requests)
+{
+    struct message_command window[WORKER_WINDOW];
+    unsigned count = 0;
+    size_t length;
+    const void *bytes;
+    while (count < WORKER_WINDOW && (bytes = ring_next(requests, &length)) != NULL) {
+        message_get_command(bytes, &window[count]);
+        shard_prefetch(&worker->shard, window[count].account_hash);
+        count++;
+    }
+    uint64_t timeout = worker->ledger->commit_timeout_ns;
+    uint64_t wall_ns = clock_wall_ns();
+    for (unsigned i = 0; i < count; i++)
+        execute(worker, &window[i].command, window[i].account_hash, endpoint, wall_ns,
+                window[i].submitted_ns + timeout);
+    return count;
+}
+
+/* Answers commands that can not be executed: all of them after a failure, else those that have
+ * waited in front of a full stage until their deadline. */
+static void refuse_waiting(struct worker *worker, unsigned endpoint, struct ring *requests,
+                           uint64_t older_than_ns)
+{
+    size_t length;
+    const void *bytes;
+    while ((bytes = ring_peek(requests, &length)) != NULL) {
+        struct message_command message;
+        message_get_command(bytes, &message);
+        if (message.submitted_ns > older_than_ns)
+            return;
+        refuse(worker, &message.command, endpoint, FLORIN_NOT_COMMITTED);
+        ring_next(requests, &length);
+    }
+}
+
+static void take_requests(struct worker *worker)
+{
+    struct florin *ledger = worker->ledger;
+    bool failed = log_failed(ledger->log) != 0;
+    unsigned count = atomic_load_explicit(&ledger->endpoint_count, memory_order_acquire);
+    for (unsigned number = 0; number < count; number++) {
+        if (number == worker->number)
+            continue;
+        struct endpoint *endpoint =
+            atomic_load_explicit(&ledger->endpoints[number], memory_order_acquire);
+        struct ring *requests = &endpoint->links[worker->number].requests;
+        unsigned taken = 0;
+        while (!failed && taken < WORKER_TAKE_MAX && make_room(worker)) {
+            unsigned got = take_window(worker, number, requests);
+            if (got == 0)
+                break;
+            taken += got;
+        }
+        uint64_t now_ns = clock_monotonic_ns();
+        if (failed)
+            refuse_waiting(worker, number, requests, UINT64_MAX);
+        else if (taken == 0 && now_ns > ledger->commit_timeout_ns && !make_room(worker))
+            refuse_waiting(worker, number, requests, now_ns - ledger->commit_timeout_ns);
+        ring_release(requests);
+    }
+}
+
+/* Results of local commands that other workers have executed. */
+static void take_answers(struct worker *worker)
+{
+    if (worker->waiters.done.head == WAITER_NONE)
+        worker->metadata_bytes = 0;
+    for (unsigned from = 0; from < worker->ledger->worker_count; from++) {
+        struct florin_result result;
+        while (worker->metadata_bytes + FLORIN_METADATA_MAX <= WORKER_METADATA_BYTES &&
+               endpoint_receive(worker->self, from, &result)) {
+            if (result.metadata_length > 0) {
+                char *copy = (char *)worker->metadata + worker->metadata_bytes;
+                memcpy(copy, result.metadata, result.metadata_length);
+                worker->metadata_bytes += result.metadata_length;
+                result.metadata = copy;
+            }
+            deliver_copy(worker, worker->number, &result);
+        }
+        endpoint_release(worker->self, from);
+    }
+}
+
+/* Sends off what this round has put into rings. */
+static void publish_messages(struct worker *worker)
+{
+    struct florin *ledger = worker->ledger;
+    for (unsigned to = 0; to < ledger->worker_count; to++) {
+        if (to != worker->number && endpoint_publish(worker->self, to))
+            inbox_wake(&ledger->workers[to].inbox);
+    }
+    unsigned count = atomic_load_explicit(&ledger->endpoint_count, memory_order_acquire);
+    for (unsigned number = 0; number < count; number++) {
+        if (!worker->answered[number])
+            continue;
+        worker->answered[number] = false;
+        struct endpoint *endpoint =
+            atomic_load_explicit(&ledger->endpoints[number], memory_order_acquire);
+        if (ring_publish(&endpoint->links[worker->number].answers))
+            inbox_wake(endpoint->inbox);
+    }
+}
+
+/* --- the loop's functions ------------------------------------------------------------------- */
+
+static void publish_statistics(struct worker *worker)
+{
+    atomic_store_explicit(&worker->accounts_now, worker->shard.accounts.count,
+                          memory_order_relaxed);
+    atomic_store_explicit(&worker->keys_now, worker->shard.keys.count, memory_order_relaxed);
+    atomic_store_explicit(&worker->hops_now, worker->hops, memory_order_relaxed);
+}
+
+static bool has_nothing_under_way(const struct worker *worker)
+{
+    return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
+           worker->self->outstanding == 0 && !worker->committing &&
+           (worker->shard.stage.record_count == 0 || log_failed(worker->ledger->log) != 0);
+}
+
+enum florin_status worker_submit(struct worker *worker, const struct florin_command *command)
+{
+    assert_owner(worker);
+    struct florin *ledger = worker->ledger;
+    enum ledger_state state = ledger_state(ledger);
+    assert(state != LEDGER_RECOVERING);
+    if (state != LEDGER_READY)
+        return FLORIN_NOT_COMMITTED;
+    if (command->kind != FLORIN_READ_ACCOUNT && log_writable(ledger->log) != 0)
+        return FLORIN_STORAGE_FULL;
+    if (worker->waiters.free_count <= WAITERS_RESERVE + worker->self->outstanding)
+        return FLORIN_QUEUE_FULL;
+
+    uint64_t hash = hash_account(&ledger->secret, command->account, command->account_length);
+    unsigned owner = ledger_owner(ledger, hash);
+    uint64_t now_ns = clock_monotonic_ns();
+    if (owner != worker->number) {
+        if (!endpoint_send(worker->self, owner, command, hash, now_ns))
+            return FLORIN_QUEUE_FULL;
+        worker->hops++;
+        return FLORIN_APPLIED;
+    }
+    if (!shard_stage_has_room(&worker->shard) && !hand_over(worker))
+        return FLORIN_QUEUE_FULL;
+    execute(worker, command, hash, worker->number, clock_wall_ns(),
+            now_ns + ledger->commit_timeout_ns);
+    return FLORIN_APPLIED;
+}
+
+void worker_round(struct worker *worker)
+{
+    assert_owner(worker);
+    inbox_sleep_end(&worker->inbox);
+    struct florin *ledger = worker->ledger;
+    enum ledger_state state = ledger_state(ledger);
+    if (state == LEDGER_RECOVERING)
+        return;
+    hand_over(worker);
+    complete_commit(worker);
+    if (log_failed(ledger->log) != 0)
+        ledger_fail(ledger);
+    deliver_durable(worker);
+    take_answers(worker);
+    take_requests(worker);
+    feed_log(worker);
+    if (atomic_exchange(&ledger->commit_wanted, false))
+        commit(worker);
+    commit_idle_mark(worker);
+    bool failed = log_failed(ledger->log) != 0;
+    deliver_expired(worker, failed ? UINT64_MAX - 1 : clock_monotonic_ns());
+    publish_messages(worker);
+    publish_statistics(worker);
+    if (state != LEDGER_READY && has_nothing_under_way(worker))
+        atomic_store(&worker->idle, true);
+}
+
+static bool has_messages(struct worker *worker)
+{
+    struct florin *ledger = worker->ledger;
+    if (endpoint_has_results(worker->self))
+        return true;
+    unsigned count = atomic_load_explicit(&ledger->endpoint_count, memory_order_acquire);
+    for (unsigned number = 0; number < count; number++) {
+        struct endpoint *endpoint =
+            atomic_load_explicit(&ledger->endpoints[number], memory_order_acquire);
+        if (number != worker->number && !ring_is_empty(&endpoint->links[worker->number].requests))
+            return true;
+    }
+    return false;
+}
+
+static int milliseconds_until(uint64_t deadline_ns, uint64_t now_ns)
+{
+    if (deadline_ns <= now_ns)
+        return 0;
+    uint64_t ms = (deadline_ns - now_ns + 999999) / 1000000;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+int worker_wait_ms(struct worker *worker)
+{
+    assert_owner(worker);
+    inbox_sleep_begin(&worker->inbox);
+    if (ledger_state(worker->ledger) == LEDGER_RECOVERING)
+        return -1;
+    bool stuck = !stage_room(worker) || !waiters_room(worker);
+    if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
+        atomic_load(&worker->ledger->commit_wanted))
+        return 0;
+    if (worker->shard.stage.record_count > 0 || stuck)
+        return WORKER_RETRY_MS;
+    uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
+    if (worker->mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
+        deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
+    if (deadline_ns == UINT64_MAX)
+        return -1;
+    return milliseconds_until(deadline_ns, clock_monotonic_ns());
+}
+
+size_t worker_reap(struct worker *worker, struct florin_result *results, size_t count)
+{
+    assert_owner(worker);
+    size_t reaped = 0;
+    while (reaped < count) {
+        int32_t number = waiter_list_pop(&worker->waiters, &worker->waiters.done);
+        if (number == WAITER_NONE)
+            break;
+        results[reaped++] = waiters_at(&worker->waiters, number)->result;
+        waiters_give_back(&worker->waiters, number);
+    }
+    return reaped;
+}
+
+bool worker_is_idle(const struct worker *worker)
+{
+    const struct florin *ledger = worker->ledger;
+    for (unsigned number = 0; number < ledger->worker_count; number++) {
+        if (!atomic_load(&ledger->workers[number].idle))
+            return false;
+    }
+    return true;
+}
+
+uint64_t worker_durable_version(struct worker *worker, const char *account, size_t account_length)
+{
+    assert_owner(worker);
+    if (ledger_state(worker->ledger) == LEDGER_RECOVERING ||
+        !record_id_is_valid(account, account_length))
+        return 0;
+    uint64_t hash = hash_account(&worker->ledger->secret, account, account_length);
+    if (ledger_owner(worker->ledger, hash) != worker->number)
+        return 0;
+    const struct account_table *accounts = &worker->shard.accounts;
+    const struct account *found = account_table_find(accounts, hash, account, account_length);
+    if (found == NULL)
+        return 0;
+    return waiters_durable_version(&worker->waiters, account_table_slot(accounts, found),
+                                   found->version);
+}
+
+int worker_attach(struct worker *worker)
+{
+    assert(!worker->attached);
+    int error = worker->ledger->create_channel(worker->ledger->channel_context, &worker->channel);
+    if (error != 0)
+        return error;
+    worker->thread = pthread_self();
+    worker->attached = true;
+    return 0;
+}
+
+void worker_detach(struct worker *worker)
+{
+    assert_owner(worker);
+    worker->channel->operations->destroy(worker->channel);
+    worker->channel = NULL;
+    worker->attached = false;
+}
+
+int worker_mailbox_descriptor(const struct worker *worker)
+{
+    return worker->inbox.descriptor;
+}
+
+int worker_channel_descriptor(const struct worker *worker)
+{
+    return worker->channel->operations->descriptor(worker->channel);
+}

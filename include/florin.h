@@ -1,0 +1,265 @@
+/* florin.h - an embedded, durable, in-memory ledger.
+ *
+ * Read this first:
+ *
+ *  - A result with status FLORIN_APPLIED is on stable storage before you see it. A result that
+ *    you never saw may or may not have been applied: submit the same command with the same key
+ *    again, and you get the truth.
+ *  - One directory is open in one process at a time; a second florin_open() waits up to five
+ *    seconds for the first to go, then answers -EBUSY.
+ *  - Money is int64_t in the minor unit of the account's currency (cents). There is no
+ *    floating point behind this interface.
+ *  - When the disk refuses a write, the ledger stops accepting for good (florin_failed()):
+ *    close it and open it again, which recovers from what the disk really has.
+ *  - A fork()ed child must not touch the ledger of its parent.
+ *
+ * The shape is that of io_uring: submit commands, reap results, in completion order.
+ *
+ *     struct florin_options options;
+ *     florin_options_init(&options);
+ *     options.directory = "data";
+ *     struct florin *ledger;
+ *     int error = florin_open(&options, &ledger);              // 0 or -errno; recovers the log
+ *
+ *     struct florin_client *client;
+ *     error = florin_client_open(ledger, &client);
+ *     struct florin_command deposit = {
+ *         .kind = FLORIN_DEPOSIT, .account = "alice", .account_length = 5,
+ *         .key = "order-17", .key_length = 8, .amount_minor = 4900, .user_data = 1,
+ *     };
+ *     florin_submit(client, &deposit, 1);                      // how many were taken: 0 or 1
+ *     struct florin_result result;
+ *     florin_reap(client, &result, 1, -1);                     // waits; 1 result
+ *
+ *     florin_client_close(client);
+ *     florin_close(ledger);
+ *
+ * Threads: a florin_client belongs to one thread at a time. Different clients may be used by
+ * different threads at once. Every other function says its thread.
+ *
+ * Errors of the machine are negative errno values. What a command met is a florin_status.
+ */
+#ifndef FLORIN_H
+#define FLORIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin_limits.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What became of a command. The numbers are in order of precedence (a command that is wrong in
+ * two ways gets the smaller one), are written into the log and never change or come back.
+ *
+ * X(NAME, number, code, outcome, message): `code` is the contract of the HTTP API; `outcome`
+ * says what a client may conclude (see florin_outcome); `message` is for people.
+ */
+#define FLORIN_STATUS_LIST(X)                                                                      \
+    X(APPLIED, 0, "applied", APPLIED, "Applied")                                                   \
+    X(INVALID_COMMAND, 10, "invalid_request", REJECTED, "Unknown command")                         \
+    X(INVALID_ACCOUNT_ID, 11, "invalid_request", REJECTED,                                         \
+      "An account id has 1 to 64 characters of A-Z a-z 0-9 _ . : @ -")                             \
+    X(INVALID_KEY, 12, "invalid_request", REJECTED, "An idempotency key has 1 to 255 bytes")       \
+    X(INVALID_AMOUNT, 13, "invalid_request", REJECTED, "An amount must be greater than zero")      \
+    X(INVALID_CURRENCY, 14, "invalid_request", REJECTED, "Unknown currency")                       \
+    X(INVALID_BALANCE, 15, "invalid_request", REJECTED,                                            \
+      "The opening balance must not be negative or below the minimum balance")                     \
+    X(INVALID_METADATA, 16, "invalid_request", REJECTED, "Metadata is at most 1024 bytes of JSON") \
+    X(KEY_REUSED, 20, "idempotency_key_reused", REJECTED, "Duplicate transaction")                 \
+    X(ACCOUNT_NOT_FOUND, 30, "account_not_found", REJECTED, "Account not found")                   \
+    X(ACCOUNT_EXISTS, 31, "account_exists", REJECTED,                                              \
+      "An account of this id exists with other content")                                           \
+    X(VERSION_MISMATCH, 40, "version_mismatch", REJECTED, "Version mismatch")                      \
+    X(PRECONDITION_FAILED, 41, "precondition_failed", REJECTED, "Version mismatch")                \
+    X(INSUFFICIENT_BALANCE, 50, "insufficient_balance", REJECTED, "Insufficient Balance")          \
+    X(BALANCE_OVERFLOW, 51, "balance_overflow", REJECTED,                                          \
+      "The balance would exceed what an account can hold")                                         \
+    X(ACCOUNTS_FULL, 60, "accounts_full", NOT_APPLIED, "No room for another account")              \
+    X(KEYS_FULL, 61, "keys_full", NOT_APPLIED, "No room for another idempotency key")              \
+    X(QUEUE_FULL, 70, "too_many_requests", NOT_APPLIED, "Too many requests in flight")             \
+    X(STORAGE_FULL, 71, "storage_full", NOT_APPLIED, "The disk is full")                           \
+    X(NOT_COMMITTED, 72, "not_committed", NOT_APPLIED, "Server Crashes")                           \
+    X(COMMIT_UNKNOWN, 73, "commit_unknown", UNKNOWN, "Server Crashes")
+
+enum florin_status {
+#define X(name, number, code, outcome, message) FLORIN_##name = (number),
+    FLORIN_STATUS_LIST(X)
+#undef X
+};
+
+/* What a client may conclude from a status. */
+enum florin_outcome {
+    FLORIN_OUTCOME_APPLIED,     /* it happened, once */
+    FLORIN_OUTCOME_REJECTED,    /* definitive: it did not happen and this answer stays */
+    FLORIN_OUTCOME_NOT_APPLIED, /* refused before the log: safe to send again */
+    FLORIN_OUTCOME_UNKNOWN,     /* send it again with the same key: that finds the truth */
+};
+
+/* Thread: any. `status` must be one of the list. The strings live for ever. */
+const char *florin_status_code(enum florin_status status);
+const char *florin_status_message(enum florin_status status);
+enum florin_outcome florin_status_outcome(enum florin_status status);
+
+/* Numbers are written into the log and never change or come back. */
+enum florin_command_kind {
+    FLORIN_DEPOSIT = 1,
+    FLORIN_WITHDRAW = 2,
+    FLORIN_OPEN_ACCOUNT = 3,
+    FLORIN_READ_ACCOUNT = 16, /* balance, version and all else of one account; not logged */
+};
+
+/* Decimals of a currency (USD 2, JPY 0, KWD 3), or -1 for an unknown code. Thread: any. */
+int florin_currency_exponent(const char *code, size_t code_length);
+
+/* Which part of a command a status speaks of. */
+enum florin_field {
+    FLORIN_FIELD_NONE = 0,
+    FLORIN_FIELD_ACCOUNT,
+    FLORIN_FIELD_KEY,
+    FLORIN_FIELD_KIND,
+    FLORIN_FIELD_AMOUNT,
+    FLORIN_FIELD_EXPECTED_VERSION,
+    FLORIN_FIELD_CURRENCY,
+    FLORIN_FIELD_BALANCE,
+    FLORIN_FIELD_MINIMUM_BALANCE,
+    FLORIN_FIELD_METADATA,
+};
+
+/* One request to the ledger. Strings need no terminator; they are copied by florin_submit(). */
+struct florin_command {
+    uint64_t user_data; /* comes back in the result, unread */
+    enum florin_command_kind kind;
+
+    const char *account; /* 1 to FLORIN_ACCOUNT_ID_MAX of A-Z a-z 0-9 _ . : @ - */
+    size_t account_length;
+    /* Idempotency key, unique per account for ever; length 0: none. Accounts are idempotent by
+     * their id: a key on FLORIN_OPEN_ACCOUNT is refused. */
+    const char *key;
+    size_t key_length;
+
+    /* Deposit, withdraw: > 0. Open: the opening balance, >= 0. In minor units; or, when
+     * amount_is_decimal is set, a decimal in whole units with amount_scale digits behind the
+     * point (49.5 is 495 with scale 1), for callers who do not know the account's currency: it
+     * is converted exactly, or refused as INVALID_AMOUNT, never rounded. */
+    int64_t amount_minor;
+    bool amount_is_decimal;
+    uint8_t amount_scale; /* 0 to 18 */
+    /* The version that the account must have; 0: any. A version is never 0. */
+    uint64_t expected_version;
+    /* A mismatch answers FLORIN_PRECONDITION_FAILED instead of FLORIN_VERSION_MISMATCH, and is
+     * remembered as that (HTTP's If-Match). */
+    bool expected_by_precondition;
+
+    /* Open only. */
+    const char *currency; /* ISO 4217 code; NULL: USD */
+    size_t currency_length;
+    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn */
+    const char *metadata;          /* kept and compared byte by byte; length 0: none */
+    size_t metadata_length;
+};
+
+/* What became of it. `balance_minor`, `version` are the account's after an applied command, and
+ * at the moment of the refusal for a refused one; for NOT_COMMITTED and COMMIT_UNKNOWN the
+ * version is the last durable one. Zero where there is no such account.
+ */
+struct florin_result {
+    uint64_t user_data;
+    enum florin_status status;
+    enum florin_command_kind kind;
+    bool replayed;            /* the key was seen before: this is the first answer again */
+    enum florin_field field;  /* KEY_REUSED: what differs; INVALID_*: what is wrong */
+    uint64_t transaction_id;  /* position of its record in the log (LSN); 0: not logged */
+    int64_t amount_minor;
+    int64_t balance_minor;
+    uint64_t version;
+    uint64_t time_ns;         /* Unix time of the record; for reads: of the opening */
+    char currency[FLORIN_CURRENCY_MAX + 1];
+    uint8_t exponent;         /* decimals of the currency */
+    int64_t minimum_balance_minor; /* of the account; reads and opens */
+    /* Reads and opens: the account's metadata, NULL without. Valid until the next call with
+     * the same client (or worker). */
+    const char *metadata;
+    size_t metadata_length;
+};
+
+/* How bytes reach the disk. */
+enum florin_io {
+    FLORIN_IO_AUTO,  /* io_uring where the kernel allows it, else posix */
+    FLORIN_IO_URING, /* -ENOSYS or -EPERM where the kernel refuses it */
+    FLORIN_IO_POSIX, /* pwrite and fdatasync on a helper thread */
+};
+
+struct florin_options {
+    const char *directory;      /* made when missing (its parent must exist) */
+    unsigned workers;           /* threads that own shards; 1 to FLORIN_WORKERS_MAX */
+    enum florin_io io;
+    uint64_t segment_bytes;     /* of one log file; a multiple of 1 MiB, 4 MiB to 1 GiB */
+    uint64_t accounts_max;      /* address space is reserved for these, memory as they come */
+    uint64_t keys_max;
+    unsigned commit_timeout_ms; /* after which a command answers COMMIT_UNKNOWN; > 0 */
+    /* One line of the log, without newline, in key=value form; NULL: no log. Called from any
+     * thread, one call at a time. */
+    void (*log_line)(void *context, const char *line);
+    void *log_context;
+};
+
+/* One worker a core, auto io, 64 MiB segments, 16 Mi accounts, 64 Mi keys, 5 s. Thread: any. */
+void florin_options_init(struct florin_options *options);
+
+struct florin;
+struct florin_client;
+
+/* Opens the ledger in options->directory, creating it when there is none, replays its log and
+ * starts its workers. *ledger is set only on success.
+ *
+ * 0; -EINVAL: an option is out of range; -EBUSY: another process has it open; -EBADMSG: the
+ * files are damaged, foreign or of another version (a log line says which, where and what to do;
+ * nothing was changed); -ENOSPC, -EIO, -EACCES, -EPERM, -ENOSYS, -ENOMEM, -ENOENT: the
+ * machine's own word.
+ *
+ * Thread: any, one call at a time a directory. Blocks for the length of the replay.
+ */
+int florin_open(const struct florin_options *options, struct florin **ledger);
+
+/* Finishes what was submitted, leaves a clean-shutdown mark, stops the workers. All clients must
+ * be closed before. Thread: any, once. NULL is allowed. */
+void florin_close(struct florin *ledger);
+
+/* 0, or the errno with which the log failed for good. Thread: any. */
+int florin_failed(const struct florin *ledger);
+
+/* The highest LSN that is durable. Thread: any. */
+uint64_t florin_durable_lsn(const struct florin *ledger);
+
+/* 0, or -EAGAIN when FLORIN_CLIENTS_MAX clients are open, -ENOMEM. Thread: any. */
+int florin_client_open(struct florin *ledger, struct florin_client **client);
+
+/* Waits for the results that are still to come and drops them. Thread: the client's. */
+void florin_client_close(struct florin_client *client);
+
+/* Hands over up to `count` commands, in order, and returns how many were taken; fewer when a
+ * queue is full: reap, then submit the rest. Commands on one account take effect in the order
+ * of submission. A command that is malformed is taken and answered. Thread: the client's. */
+size_t florin_submit(struct florin_client *client, const struct florin_command *commands,
+                     size_t count);
+
+/* Collects up to `count` results in completion order and returns how many. Waits for the first
+ * one up to timeout_ms (-1: for ever, 0: not at all) unless nothing is outstanding. Results of
+ * one account come in the order of its versions. Thread: the client's. */
+size_t florin_reap(struct florin_client *client, struct florin_result *results, size_t count,
+                   int timeout_ms);
+
+/* One read, submitted and reaped, for tools and tests. Nothing else of this client may be
+ * outstanding (asserted). Returns result->status. Thread: the client's. */
+enum florin_status florin_read_account(struct florin_client *client, const char *account,
+                                       size_t account_length, struct florin_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

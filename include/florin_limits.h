@@ -1,0 +1,54 @@
+/* florin_limits.h - every fixed limit of Florin, each with the reason for its number.
+ *
+ * A limit that an operator can set (accounts, keys, segment size) is an option; what stands
+ * here is compiled in, because a file format, a wire format or a worst case is built on it.
+ */
+#ifndef FLORIN_LIMITS_H
+#define FLORIN_LIMITS_H
+
+enum {
+    /* --- names and texts that clients choose --------------------------------------------- */
+
+    /* Bytes of an account id. Holds a UUID, a ULID, an IBAN or an e-mail-like handle. */
+    FLORIN_ACCOUNT_ID_MAX = 64,
+    /* Bytes of an idempotency key: VARCHAR(255) of the schema that the project began with, and
+     * the most that one length byte can say. */
+    FLORIN_KEY_MAX = 255,
+    /* Bytes of an account's metadata, as compact JSON: a few labels, not a document. */
+    FLORIN_METADATA_MAX = 1024,
+    /* Letters of a currency code: ISO 4217 has three; longer private ones exist. */
+    FLORIN_CURRENCY_MAX = 8,
+    /* Decimals of a currency: int64 minor units leave no room for more than 18 digits. */
+    FLORIN_EXPONENT_MAX = 8,
+    /* Bytes of an amount as text: 19 digits, sign, point, and some leading zeros. */
+    FLORIN_AMOUNT_TEXT_MAX = 32,
+
+    /* --- the engine ---------------------------------------------------------------------- */
+
+    /* Worker threads. Rings exist between every two, so their memory grows with the square. */
+    FLORIN_WORKERS_MAX = 64,
+    /* Embedded clients (florin_client) of one ledger, for the same reason. */
+    FLORIN_CLIENTS_MAX = 16,
+    /* Commands that one worker has accepted and not yet answered: at 64 connections the
+     * working set is 64; embedded batches fill several groups of 8192. */
+    FLORIN_WAITERS_MAX = 32768,
+    /* Different currencies in one ledger: an account names its own with one byte. */
+    FLORIN_CURRENCIES_MAX = 255,
+
+    /* --- the log ------------------------------------------------------------------------- */
+
+    /* Bytes of one record: fixed part, id, key, metadata, all at their maximum, rounded up. */
+    FLORIN_RECORD_MAX = 1536,
+    /* Bytes of payload in one frame, the unit of group commit: 8192 records of 128 bytes.
+     * Larger groups gain nothing (the disk takes 2 GB/s) and delay the first answer. */
+    FLORIN_GROUP_BYTES_MAX = 1024 * 1024,
+
+    /* --- HTTP ---------------------------------------------------------------------------- */
+
+    /* Bytes of a request body. The largest useful one today is an account with metadata. */
+    FLORIN_BODY_MAX = 64 * 1024,
+    /* Nesting of a request body: objects within metadata; the API itself needs one. */
+    FLORIN_JSON_DEPTH_MAX = 8,
+};
+
+#endif
