@@ -1,0 +1,382 @@
+/* scan.c - reads a whole log from its first frame to its end.
+ *
+ *     1. list log/: segments are numbered 1, 2, 3, ... without a gap
+ *     2. from the last one back to the last used one: lock, flush, look
+ *        (bytes that a killed process had in flight are there once the lock is ours, and what is
+ *        read after the flush is durable)
+ *     3. from the first one on: judge (verdict.c), hand records to replay, step over each frame;
+ *        at END go to the next segment, as long as there is a used one
+ *
+ *     segments      1..k-1 full      k live           k+1, k+2 spare
+ *                   [frames....0]    [frames..000]    [spare 000000]
+ *                                            ^ position
+ *
+ * When the write that changes segments is torn, the position is (k+1, 0) and the last frame ends in
+ * k.
+ *
+ * Guarantees: replay sees each whole frame once, in order; SCAN_TO_VERIFY changes nothing.
+ * Memory: one segment and one payload. Must not know: how the log goes on after the end.
+ */
+#include "scan.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+
+enum { READ_BYTES = 4 * 1024 * 1024, LIST_STEP = 64 };
+
+/* --- the report of a refusal ---------------------------------------------------------------- */
+
+static int scan_refuse(struct scan *scan, enum log_end end, uint64_t number, uint64_t offset,
+                       const char *reason)
+{
+    struct log_report *report = scan->report;
+    report->end = end;
+    segment_name(number, report->file);
+    report->offset = offset;
+    report->lsn = scan->position.first_lsn;
+    snprintf(report->reason, sizeof(report->reason), "%s", reason);
+    return -EBADMSG;
+}
+
+/* --- listing --------------------------------------------------------------------------------- */
+
+static int scan_append(uint64_t **numbers, size_t *count, size_t *max, uint64_t number)
+{
+    if (*count == *max) {
+        uint64_t *grown = realloc(*numbers, (*max + LIST_STEP) * sizeof(*grown));
+        if (grown == NULL)
+            return -ENOMEM;
+        *numbers = grown;
+        *max += LIST_STEP;
+    }
+    (*numbers)[(*count)++] = number;
+    return 0;
+}
+
+static void scan_visit(void *context, const char *name)
+{
+    struct scan *scan = context;
+    uint64_t number;
+    enum segment_file_kind kind = segment_parse_name(name, &number);
+    if (scan->list_error != 0)
+        return;
+    if (kind == SEGMENT_FILE_LOG)
+        scan->list_error =
+            scan_append(&scan->numbers, &scan->number_count, &scan->number_max, number);
+    else if (kind == SEGMENT_FILE_TEMPORARY)
+        scan->list_error =
+            scan_append(&scan->temporaries, &scan->temporary_count, &scan->temporary_max, number);
+}
+
+static int scan_compare(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static int scan_list(struct scan *scan)
+{
+    struct storage *storage = scan->options->storage;
+    int error = storage->operations->list(storage, "log", scan_visit, scan);
+    if (error == 0)
+        error = scan->list_error;
+    if (error == -ENOENT)
+        return scan_refuse(scan, LOG_END_DAMAGED, 1, 0, "the directory log/ is missing");
+    if (error != 0)
+        return error;
+    if (scan->number_count > 0)
+        qsort(scan->numbers, scan->number_count, sizeof(*scan->numbers), scan_compare);
+    for (size_t i = 0; i < scan->number_count; i++) {
+        if (scan->numbers[i] != i + 1)
+            return scan_refuse(scan, LOG_END_DAMAGED, i + 1, 0,
+                               "the file is missing, but later segments are there");
+    }
+    if (scan->number_count == 0)
+        return scan_refuse(scan, LOG_END_DAMAGED, 1, 0,
+                           "the file is missing, but DATA/meta says that there was a log");
+    return 0;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+static int scan_read(struct scan *scan, struct storage_file *file, uint64_t number)
+{
+    const struct storage_operations *operations = file->storage->operations;
+    uint64_t expected = scan->options->meta.segment_bytes;
+    uint64_t size;
+    int error = operations->size(file, &size);
+    if (error != 0)
+        return error;
+    if (size != expected) {
+        char reason[sizeof(scan->report->reason)];
+        snprintf(reason, sizeof(reason), "the file has %" PRIu64 " bytes, expected %" PRIu64, size,
+                 expected);
+        return scan_refuse(scan, LOG_END_DAMAGED, number, size, reason);
+    }
+    for (uint64_t offset = 0; offset < expected && error == 0; offset += READ_BYTES) {
+        uint64_t length = expected - offset < READ_BYTES ? expected - offset : READ_BYTES;
+        error = operations->read(file, scan->bytes + offset, length, offset);
+    }
+    return error;
+}
+
+struct storage_file *scan_file(struct scan *scan, uint64_t number)
+{
+    assert(number >= scan->first_open && number <= scan->number_count);
+    return scan->files[number - 1];
+}
+
+struct storage_file *scan_take_file(struct scan *scan, uint64_t number)
+{
+    struct storage_file *file = scan_file(scan, number);
+    scan->files[number - 1] = NULL;
+    return file;
+}
+
+/* Opens a segment for what the mode wants; recovery locks and flushes it. */
+static int scan_open_segment(struct scan *scan, uint64_t number, struct storage_file **file)
+{
+    struct storage *storage = scan->options->storage;
+    const struct storage_operations *operations = storage->operations;
+    char name[STORAGE_NAME_MAX];
+    segment_name(number, name);
+    if (scan->mode == SCAN_TO_VERIFY)
+        return operations->open(storage, name, STORAGE_READ_ONLY, file);
+    int error = operations->open(storage, name, STORAGE_OPEN_EXISTING, file);
+    if (error != 0)
+        return error;
+    error = operations->lock(*file, scan->lock_timeout_ms);
+    if (error == 0)
+        error = operations->sync(*file);
+    if (error != 0) {
+        operations->close(*file);
+        return error;
+    }
+    scan->files[number - 1] = *file;
+    scan->first_open = number;
+    return 0;
+}
+
+/* Step 2. Sets last_used; when recovering, it, all after it and the one before it are open: the log
+ * goes on in the one before when the change to the last one turns out to be torn. */
+static int scan_find_last_used(struct scan *scan)
+{
+    struct storage_file *file;
+    uint64_t number = scan->number_count;
+    scan->first_open = number + 1;
+    for (; number > 0 && scan->last_used == 0; number--) {
+        int error = scan_open_segment(scan, number, &file);
+        if (error != 0)
+            return error;
+        error = scan_read(scan, file, number);
+        if (scan->mode == SCAN_TO_VERIFY)
+            file->storage->operations->close(file);
+        if (error != 0)
+            return error;
+        if (!segment_is_spare(&scan->options->meta, number, scan->bytes))
+            scan->last_used = number;
+    }
+    if (number > 0 && scan->mode == SCAN_TO_RECOVER)
+        return scan_open_segment(scan, number, &file);
+    return 0;
+}
+
+static int scan_load(struct scan *scan, uint64_t number)
+{
+    if (number >= scan->first_open)
+        return scan_read(scan, scan_file(scan, number), number);
+    struct storage *storage = scan->options->storage;
+    const struct storage_operations *operations = storage->operations;
+    char name[STORAGE_NAME_MAX];
+    segment_name(number, name);
+    struct storage_file *file;
+    int error = operations->open(storage, name, STORAGE_READ_ONLY, &file);
+    if (error != 0)
+        return error;
+    error = scan_read(scan, file, number);
+    operations->close(file);
+    return error;
+}
+
+/* --- walking over frames --------------------------------------------------------------------- */
+
+static void scan_progress(const struct scan *scan)
+{
+    struct log_progress *progress = scan->options->progress;
+    if (progress == NULL)
+        return;
+    uint64_t done = (scan->position.segment - 1) * scan->options->meta.segment_bytes;
+    /* Relaxed: figures for a person; nothing is read by their order. */
+    atomic_store_explicit(&progress->bytes_done, done + scan->position.offset,
+                          memory_order_relaxed);
+    atomic_store_explicit(&progress->records_done, scan->report->records, memory_order_relaxed);
+}
+
+static int scan_step_over(struct scan *scan)
+{
+    struct verdict_position *position = &scan->position;
+    const struct frame_header *frame = &scan->verdict.frame;
+    struct log_report *report = scan->report;
+    const struct log_options *options = scan->options;
+    if (frame->record_count > 0 && options->replay != NULL) {
+        frame_payload_get(scan->bytes + frame->offset, frame->payload_length, scan->payload);
+        int error = options->replay(options->replay_context, frame->first_lsn, frame->record_count,
+                                    scan->payload, frame->payload_length);
+        if (error != 0) {
+            segment_name(frame->segment, report->file);
+            report->offset = frame->offset;
+            report->lsn = frame->first_lsn;
+            return error;
+        }
+    }
+    position->offset += scan->verdict.length;
+    position->first_lsn = frame->last_lsn + 1;
+    position->chain = frame->checksum;
+    position->epoch = frame->epoch;
+    scan->end_segment = frame->segment;
+    scan->end_offset = position->offset;
+    scan->last_kind = frame->kind;
+    report->frames++;
+    report->records += frame->record_count;
+    report->bytes += frame->length;
+    report->last_lsn = frame->last_lsn;
+    report->epoch = frame->epoch;
+    scan_progress(scan);
+    return 0;
+}
+
+/* Walks to the end of one segment. 0: the verdict is END or TORN. */
+static int scan_segment(struct scan *scan)
+{
+    struct verdict_position *position = &scan->position;
+    int error = scan_load(scan, position->segment);
+    if (error != 0)
+        return error;
+    for (;;) {
+        /* Ends: every frame moves the offset towards the end of the segment. */
+        verdict_judge(position, scan->bytes + position->offset, &scan->verdict);
+        switch (scan->verdict.kind) {
+        case VERDICT_FRAME:
+            error = scan_step_over(scan);
+            if (error != 0)
+                return error;
+            break;
+        case VERDICT_END:
+        case VERDICT_TORN:
+            return 0;
+        case VERDICT_AMBIGUOUS:
+            return scan_refuse(scan, LOG_END_AMBIGUOUS, position->segment, scan->verdict.offset,
+                               scan->verdict.reason);
+        case VERDICT_DAMAGED:
+            return scan_refuse(scan, LOG_END_DAMAGED, position->segment, scan->verdict.offset,
+                               scan->verdict.reason);
+        }
+    }
+}
+
+/* Step 3. */
+static int scan_walk(struct scan *scan)
+{
+    struct verdict_position *position = &scan->position;
+    uint64_t last = scan->last_used > 0 ? scan->last_used : 1;
+    for (;;) {
+        position->later_in_use = position->segment < scan->last_used;
+        int error = scan_segment(scan);
+        if (error != 0)
+            return error;
+        if (position->segment == last)
+            return 0;
+        assert(scan->verdict.kind == VERDICT_END); /* TORN before a used segment is damage */
+        if (position->offset == 0)
+            return scan_refuse(scan, LOG_END_DAMAGED, position->segment, 0,
+                               "the segment is empty, but later ones are in use");
+        position->segment++;
+        position->offset = 0;
+    }
+}
+
+static void scan_conclude(struct scan *scan)
+{
+    struct log_report *report = scan->report;
+    report->segments = scan->end_segment;
+    if (scan->verdict.kind == VERDICT_TORN) {
+        report->end = LOG_END_TORN;
+        report->dropped_bytes = scan->verdict.length;
+        segment_name(scan->position.segment, report->file);
+        report->offset = scan->position.offset;
+        report->lsn = scan->position.first_lsn;
+    } else if (scan->end_segment == 0) {
+        report->end = LOG_END_NEW;
+    } else {
+        report->end = scan->last_kind == FRAME_CLEAN ? LOG_END_CLEAN : LOG_END_CRASH;
+    }
+}
+
+int scan_run(struct scan *scan)
+{
+    int error = scan_list(scan);
+    if (error != 0)
+        return error;
+    scan->files = calloc(scan->number_count, sizeof(struct storage_file *));
+    if (scan->files == NULL)
+        return -ENOMEM;
+    error = scan_find_last_used(scan);
+    if (error != 0)
+        return error;
+    if (scan->options->progress != NULL)
+        atomic_store_explicit(&scan->options->progress->bytes_total,
+                              scan->last_used * scan->options->meta.segment_bytes,
+                              memory_order_relaxed);
+    error = scan_walk(scan);
+    if (error == 0)
+        scan_conclude(scan);
+    return error;
+}
+
+int scan_init(struct scan *scan, const struct log_options *options, struct log_report *report,
+              enum scan_mode mode, unsigned lock_timeout_ms)
+{
+    const struct meta *meta = &options->meta;
+    uint64_t room = meta->segment_bytes - SEGMENT_HEADER_BYTES;
+    *scan = (struct scan){
+        .options = options,
+        .report = report,
+        .mode = mode,
+        .lock_timeout_ms = lock_timeout_ms,
+        .first_open = UINT64_MAX,
+        .position =
+            {
+                .meta = meta,
+                .segment = 1,
+                .first_lsn = 1,
+                .chain = segment_chain_origin(meta->log_id),
+                .write_bytes_max = room < FRAME_BYTES_MAX ? (uint32_t)room : FRAME_BYTES_MAX,
+            },
+        .bytes = aligned_alloc(STORAGE_ALIGNMENT, meta->segment_bytes),
+        .payload = malloc(FLORIN_GROUP_BYTES_MAX),
+    };
+    if (scan->bytes != NULL && scan->payload != NULL)
+        return 0;
+    scan_deinit(scan);
+    return -ENOMEM;
+}
+
+void scan_deinit(struct scan *scan)
+{
+    for (size_t i = 0; scan->files != NULL && i < scan->number_count; i++) {
+        if (scan->files[i] != NULL)
+            scan->files[i]->storage->operations->close(scan->files[i]);
+    }
+    free(scan->files);
+    free(scan->numbers);
+    free(scan->temporaries);
+    free(scan->payload);
+    free(scan->bytes);
+}

@@ -1,0 +1,64 @@
+/* scan.h - reads a whole log from its first frame to its end, and says how it ends.
+ *
+ * Thread: the opener's.
+ */
+#ifndef FLORIN_WAL_SCAN_H
+#define FLORIN_WAL_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log.h"
+#include "verdict.h"
+
+enum scan_mode {
+    SCAN_TO_RECOVER, /* locks and flushes the last used segment and all after it, keeps them open */
+    SCAN_TO_VERIFY,  /* neither locks nor writes */
+};
+
+struct scan {
+    /* set by scan_init */
+    const struct log_options *options;
+    struct log_report *report;
+    enum scan_mode mode;
+    unsigned lock_timeout_ms;
+    uint8_t *bytes;   /* one segment */
+    uint8_t *payload; /* of one frame */
+
+    /* what is in log/ */
+    uint64_t *numbers; /* segments, sorted */
+    size_t number_count;
+    size_t number_max;
+    uint64_t *temporaries; /* half-made segments */
+    size_t temporary_count;
+    size_t temporary_max;
+    int list_error;
+    uint64_t last_used; /* highest segment that was written to; 0: none */
+
+    /* segments from first_open on, NULL when handed on; SCAN_TO_RECOVER only */
+    struct storage_file **files;
+    uint64_t first_open;
+
+    /* where the log ends, after scan_run() */
+    struct verdict_position position; /* of the next frame; its epoch is that of the last one */
+    uint64_t end_segment;             /* of the last frame; 0: none */
+    uint64_t end_offset;
+    enum frame_kind last_kind;
+    struct verdict verdict; /* END or TORN; its place is position.segment, position.offset */
+};
+
+/* 0 or -ENOMEM. */
+int scan_init(struct scan *scan, const struct log_options *options, struct log_report *report,
+              enum scan_mode mode, unsigned lock_timeout_ms);
+void scan_deinit(struct scan *scan);
+
+/* Reads it all, with replay. 0; -EBADMSG (the report says why); -EBUSY; what replay returned;
+ * -errno. */
+int scan_run(struct scan *scan);
+
+/* The open file of a segment >= first_open; it stays the scan's until it is taken. */
+struct storage_file *scan_file(struct scan *scan, uint64_t number);
+struct storage_file *scan_take_file(struct scan *scan, uint64_t number);
+
+#endif
