@@ -30,12 +30,16 @@
 
 static int log_lock_meta(struct storage *storage, unsigned timeout_ms, struct storage_file **file)
 {
-    int error = storage->operations->open(storage, "meta", STORAGE_OPEN_EXISTING, file);
+    const struct storage_operations *operations = storage->operations;
+    struct storage_file *meta;
+    int error = operations->open(storage, "meta", STORAGE_OPEN_EXISTING, &meta);
     if (error != 0)
         return error;
-    error = storage->operations->lock(*file, timeout_ms);
+    error = operations->lock(meta, timeout_ms);
     if (error != 0)
-        storage->operations->close(*file);
+        operations->close(meta);
+    else
+        *file = meta;
     return error;
 }
 
