@@ -414,7 +414,7 @@ void ledger_fail(struct florin *ledger)
 
 int florin_failed(const struct florin *ledger)
 {
-    return ledger->log == NULL ? 0 : -log_failed(ledger->log);
+    return ledger->log == NULL ? 0 : log_failed(ledger->log);
 }
 
 uint64_t florin_durable_lsn(const struct florin *ledger)

@@ -411,8 +411,10 @@ void worker_round(struct worker *worker)
     deliver_expired(worker, failed ? UINT64_MAX - 1 : clock_monotonic_ns());
     publish_messages(worker);
     publish_statistics(worker);
-    if (state != LEDGER_READY && has_nothing_under_way(worker))
-        atomic_store(&worker->idle, true);
+    bool ended = state != LEDGER_READY && has_nothing_under_way(worker);
+    /* the others may be asleep, waiting for the last one to be idle */
+    if (ended && !atomic_exchange(&worker->idle, true))
+        ledger_wake(ledger, UINT64_MAX);
 }
 
 static bool has_messages(struct worker *worker)
