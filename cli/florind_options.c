@@ -1,0 +1,398 @@
+/* florind_options.c - one table of options, read by the command line and the configuration file.
+ *
+ * Guarantees: both know the same names and the same values; the command line wins over the file; a
+ * wrong value is named with its option, and in a file with its line. It must not know what the
+ * options do.
+ */
+#include "florind_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "florind_help.h"
+#include "http/amount.h"
+
+struct option_name {
+    const char *name;
+    /* false: the value is not one; *wanted says what is. A flag gets "true" or "false". */
+    bool (*set)(struct florind_options *options, const char *value, const char **wanted);
+    bool is_flag;
+};
+
+static bool read_number(const char *text, uint64_t min, uint64_t max, uint64_t *number)
+{
+    char *end;
+    errno = 0;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value < min || value > max)
+        return false;
+    *number = value;
+    return true;
+}
+
+static bool set_unsigned(unsigned *field, const char *value, unsigned min, unsigned max)
+{
+    uint64_t number;
+    if (!read_number(value, min, max, &number))
+        return false;
+    *field = (unsigned)number;
+    return true;
+}
+
+static bool set_boolean(bool *field, const char *value)
+{
+    if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+        return false;
+    *field = value[0] == 't';
+    return true;
+}
+
+static bool set_data(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "a directory";
+    int length = snprintf(options->data, sizeof(options->data), "%s", value);
+    return length > 0 && (size_t)length < sizeof(options->data);
+}
+
+static bool set_listen(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "ADDRESS:PORT, like 127.0.0.1:5000 or [::1]:5000, or unix:PATH; 16 at most";
+    if (options->listen_count == SERVER_ADDRESSES_MAX ||
+        listen_address_parse(&options->listens[options->listen_count], value) != 0)
+        return false;
+    options->listen_count++;
+    return true;
+}
+
+static bool set_open(struct florind_options *options, const char *value, const char **wanted)
+{
+    enum { DOLLAR_EXPONENT = 2 };
+    *wanted = "ACCOUNT:AMOUNT, like 12345:1000.00; 64 at most";
+    const char *colon = strrchr(value, ':');
+    if (options->open_count == OPTIONS_OPENS_MAX || colon == NULL || colon == value ||
+        (size_t)(colon - value) > FLORIN_ACCOUNT_ID_MAX)
+        return false;
+    struct florind_open *open = &options->opens[options->open_count];
+    memcpy(open->account, value, (size_t)(colon - value));
+    open->account[colon - value] = '\0';
+    if (!amount_to_minor(colon + 1, strlen(colon + 1), DOLLAR_EXPONENT, &open->balance_minor) ||
+        open->balance_minor < 0)
+        return false;
+    options->open_count++;
+    return true;
+}
+
+static bool set_workers(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "a number from 1 to 64";
+    return set_unsigned(&options->workers, value, 1, FLORIN_WORKERS_MAX);
+}
+
+static bool set_on_duplicate(struct florind_options *options, const char *value,
+                             const char **wanted)
+{
+    *wanted = "replay or reject";
+    if (strcmp(value, "replay") != 0 && strcmp(value, "reject") != 0)
+        return false;
+    options->reject_duplicates = strcmp(value, "reject") == 0;
+    return true;
+}
+
+static bool set_commit_timeout(struct florind_options *options, const char *value,
+                               const char **wanted)
+{
+    *wanted = "milliseconds, from 1 to 3600000";
+    return set_unsigned(&options->commit_timeout_ms, value, 1, 3600000);
+}
+
+static bool set_request_timeout(struct florind_options *options, const char *value,
+                                const char **wanted)
+{
+    *wanted = "milliseconds, from 10 to 3600000";
+    return set_unsigned(&options->request_timeout_ms, value, 10, 3600000);
+}
+
+static bool set_io(struct florind_options *options, const char *value, const char **wanted)
+{
+    static const char *const names[] = {
+        [FLORIN_IO_AUTO] = "auto", [FLORIN_IO_URING] = "uring", [FLORIN_IO_POSIX] = "posix"};
+    *wanted = "auto, uring or posix";
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->io = (enum florin_io)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_segment_mib(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "mebibytes, from 4 to 1024";
+    return read_number(value, 4, 1024, &options->segment_mib);
+}
+
+static bool set_accounts_max(struct florind_options *options, const char *value,
+                             const char **wanted)
+{
+    *wanted = "a number from 1 to 2147483648";
+    return read_number(value, 1, UINT64_C(1) << 31, &options->accounts_max);
+}
+
+static bool set_keys_max(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "a number from 1 to 2147483648";
+    return read_number(value, 1, UINT64_C(1) << 31, &options->keys_max);
+}
+
+static bool set_connections_max(struct florind_options *options, const char *value,
+                                const char **wanted)
+{
+    *wanted = "a number from 1 to 1000000";
+    return set_unsigned(&options->connections_max, value, 1, 1000000);
+}
+
+static bool set_connections_per_address(struct florind_options *options, const char *value,
+                                        const char **wanted)
+{
+    *wanted = "a number from 1 to 1000000";
+    return set_unsigned(&options->connections_per_address, value, 1, 1000000);
+}
+
+static bool set_requests_max(struct florind_options *options, const char *value,
+                             const char **wanted)
+{
+    *wanted = "a number from 1 to 32768";
+    return set_unsigned(&options->requests_max, value, 1, FLORIN_WAITERS_MAX);
+}
+
+static bool set_http2(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "true or false";
+    return set_boolean(&options->http2, value);
+}
+
+static bool set_insecure(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "true or false";
+    return set_boolean(&options->insecure, value);
+}
+
+static const struct option_name table[] = {
+    {"data", set_data, false},
+    {"listen", set_listen, false},
+    {"open", set_open, false},
+    {"workers", set_workers, false},
+    {"on-duplicate", set_on_duplicate, false},
+    {"commit-timeout-ms", set_commit_timeout, false},
+    {"request-timeout-ms", set_request_timeout, false},
+    {"io", set_io, false},
+    {"segment-mib", set_segment_mib, false},
+    {"accounts-max", set_accounts_max, false},
+    {"keys-max", set_keys_max, false},
+    {"connections-max", set_connections_max, false},
+    {"connections-per-address", set_connections_per_address, false},
+    {"requests-max", set_requests_max, false},
+    {"http2", set_http2, true},
+    {"insecure", set_insecure, true},
+};
+enum { TABLE_COUNT = sizeof(table) / sizeof(table[0]) };
+
+/* Behind the table's own, in the values that getopt_long() returns. */
+enum { OPTION_CONFIG = TABLE_COUNT, OPTION_HELP, OPTION_VERSION, OPTION_COUNT };
+
+static void set_defaults(struct florind_options *options)
+{
+    struct florin_options engine;
+    florin_options_init(&engine);
+    memset(options, 0, sizeof(*options));
+    strcpy(options->data, "./data");
+    options->workers = engine.workers;
+    options->commit_timeout_ms = engine.commit_timeout_ms;
+    options->request_timeout_ms = 10000;
+    options->io = engine.io;
+    options->segment_mib = engine.segment_bytes >> 20;
+    options->accounts_max = engine.accounts_max;
+    options->keys_max = engine.keys_max;
+    options->connections_max = 10000;
+    options->connections_per_address = 1024;
+    options->requests_max = FLORIN_WAITERS_MAX;
+}
+
+/* --- the file ----------------------------------------------------------------------------- */
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t");
+    size_t length = strlen(text);
+    while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
+        text[--length] = '\0';
+    return text;
+}
+
+static const struct option_name *find_option(const char *name)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
+/* One line that is neither empty nor a comment. */
+static bool read_line(struct florind_options *options, char *line, const char *file,
+                      unsigned number)
+{
+    char *equals = strchr(line, '=');
+    if (equals == NULL) {
+        fprintf(stderr, "florind: %s:%u: \"name = value\" expected\n", file, number);
+        return false;
+    }
+    *equals = '\0';
+    const char *name = trim(line);
+    const char *value = trim(equals + 1);
+    const struct option_name *option = find_option(name);
+    if (option == NULL) {
+        fprintf(stderr, "florind: %s:%u: unknown name \"%s\"\n", file, number, name);
+        return false;
+    }
+    const char *wanted;
+    if (!option->set(options, value, &wanted)) {
+        fprintf(stderr, "florind: %s:%u: %s = \"%s\": must be %s\n", file, number, name, value,
+                wanted);
+        return false;
+    }
+    return true;
+}
+
+static bool read_file(struct florind_options *options, const char *path)
+{
+    char line[OPTIONS_TEXT_MAX];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        fprintf(stderr, "florind: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    bool well = true;
+    for (unsigned number = 1; well && fgets(line, sizeof(line), file) != NULL; number++) {
+        char *content = trim(line);
+        if (content[0] != '\0' && content[0] != '#')
+            well = read_line(options, content, path, number);
+    }
+    if (well && ferror(file)) {
+        fprintf(stderr, "florind: %s: it cannot be read\n", path);
+        well = false;
+    }
+    fclose(file);
+    return well;
+}
+
+/* --- the command line --------------------------------------------------------------------- */
+
+static void fill_long_options(struct option long_options[OPTION_COUNT + 1])
+{
+    for (int i = 0; i < TABLE_COUNT; i++)
+        long_options[i] = (struct option){
+            table[i].name, table[i].is_flag ? no_argument : required_argument, NULL, i};
+    long_options[OPTION_CONFIG] = (struct option){"config", required_argument, NULL, OPTION_CONFIG};
+    long_options[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    long_options[OPTION_VERSION] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
+    long_options[OPTION_COUNT] = (struct option){0};
+}
+
+/* What repeats is replaced as a whole by the first one on the command line. */
+static void forget_file_values(struct florind_options *options, const char *name, bool *seen)
+{
+    if (!seen[0] && strcmp(name, "listen") == 0) {
+        options->listen_count = 0;
+        seen[0] = true;
+    }
+    if (!seen[1] && strcmp(name, "open") == 0) {
+        options->open_count = 0;
+        seen[1] = true;
+    }
+}
+
+static bool apply(struct florind_options *options, int number, const char *value, bool *seen)
+{
+    const struct option_name *option = &table[number];
+    const char *wanted;
+    forget_file_values(options, option->name, seen);
+    if (option->set(options, option->is_flag ? "true" : value, &wanted))
+        return true;
+    fprintf(stderr, "florind: --%s %s: must be %s\n", option->name, value, wanted);
+    return false;
+}
+
+/* First pass: what ends at once, and the file. */
+static enum options_outcome read_first(struct florind_options *options, int argc, char *const *argv,
+                                       const struct option *long_options)
+{
+    int chosen;
+    while ((chosen = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+        if (chosen == OPTION_HELP || chosen == 'h') {
+            florind_help_print();
+            return OPTIONS_SHOWN;
+        }
+        if (chosen == OPTION_VERSION || chosen == 'V') {
+            printf("florind %s\n", FLORIN_VERSION);
+            return OPTIONS_SHOWN;
+        }
+        if (chosen == '?') {
+            fprintf(stderr, "florind: see florind --help\n");
+            return OPTIONS_WRONG_USAGE;
+        }
+        if (chosen == OPTION_CONFIG && !read_file(options, optarg))
+            return OPTIONS_WRONG_FILE;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "florind: \"%s\" is not an option; see florind --help\n", argv[optind]);
+        return OPTIONS_WRONG_USAGE;
+    }
+    return OPTIONS_RUN;
+}
+
+static enum options_outcome check_listens(struct florind_options *options)
+{
+    const char *wanted;
+    char text[LISTEN_TEXT_MAX];
+    if (options->listen_count == 0 && !set_listen(options, "127.0.0.1:5000", &wanted))
+        return OPTIONS_WRONG_USAGE;
+    for (size_t i = 0; i < options->listen_count && !options->insecure; i++) {
+        if (listen_address_is_local(&options->listens[i]))
+            continue;
+        listen_address_format(&options->listens[i], text);
+        fprintf(stderr,
+                "florind: %s can be reached from other machines, and this version has no API keys "
+                "yet.\nflorind: anyone who reaches it can move money. If a proxy or a firewall in "
+                "front of it\nflorind: decides who may, say so with --insecure.\n",
+                text);
+        return OPTIONS_WRONG_USAGE;
+    }
+    return OPTIONS_RUN;
+}
+
+enum options_outcome florind_options_read(struct florind_options *options, int argc,
+                                          char *const *argv)
+{
+    struct option long_options[OPTION_COUNT + 1];
+    bool seen[2] = {false, false};
+    int chosen;
+    set_defaults(options);
+    fill_long_options(long_options);
+    enum options_outcome outcome = read_first(options, argc, argv, long_options);
+    if (outcome != OPTIONS_RUN)
+        return outcome;
+    /* getopt_long() has moved the arguments into order; it starts again at 1. */
+    optind = 1;
+    while ((chosen = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+        if (chosen < TABLE_COUNT && !apply(options, chosen, optarg, seen))
+            return OPTIONS_WRONG_USAGE;
+    }
+    return check_listens(options);
+}

@@ -1,0 +1,39 @@
+/* account_request.h - the body of POST /accounts.
+ *
+ *     {"id":"alice","currency":"USD","balance":"10.00","minimumBalance":"-50.00","metadata":{}}
+ *
+ * Everything may be absent: the id is then made (from the idempotency key, so that a retry means
+ * the same account; else at random), the currency is USD, the rest zero and empty.
+ *
+ * Thread: any.
+ */
+#ifndef FLORIN_HTTP_ACCOUNT_REQUEST_H
+#define FLORIN_HTTP_ACCOUNT_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin.h"
+#include "request_fault.h"
+#include "request_headers.h"
+
+struct account_request {
+    char id[FLORIN_ACCOUNT_ID_MAX];
+    size_t id_length;
+    char currency[FLORIN_CURRENCY_MAX];
+    size_t currency_length;
+    int64_t balance_minor;         /* >= 0 */
+    int64_t minimum_balance_minor; /* <= 0 */
+    char metadata[FLORIN_METADATA_MAX + 1];
+    size_t metadata_length;
+};
+
+__attribute__((warn_unused_result)) bool
+account_request_parse(struct account_request *request, const char *body, size_t body_length,
+                      const struct request_headers *headers, struct request_fault *fault);
+
+/* 1 to FLORIN_ACCOUNT_ID_MAX characters of A-Z a-z 0-9 _ . : @ - */
+bool account_id_is_valid(const char *id, size_t length);
+
+#endif

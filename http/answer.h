@@ -1,0 +1,79 @@
+/* answer.h - what goes back to a client: status, headers that matter, body.
+ *
+ * From results of the engine and from refusals to JSON, and nothing of HTTP's transport:
+ * http/respond.h sends an answer. Every error body has `error`, `code`, `outcome`; a client that
+ * accepts application/problem+json gets type, title, status and detail besides (RFC 9457).
+ *
+ * Thread: any; pure.
+ */
+#ifndef FLORIN_HTTP_ANSWER_H
+#define FLORIN_HTTP_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error_code.h"
+#include "florin.h"
+#include "json_text.h"
+#include "request_fault.h"
+#include "transaction_request.h"
+
+enum {
+    /* The longest is an account with metadata: FLORIN_METADATA_MAX, an id, six amounts. A message
+     * of REQUEST_MESSAGE_MAX bytes, each escaped to six, twice in a problem, is the runner-up. */
+    ANSWER_BODY_MAX = 4096,
+    ANSWER_LOCATION_MAX = 96,
+    ANSWER_TAG_MAX = 24,
+    /* Seconds after which a refused request may come again. */
+    ANSWER_RETRY_AFTER_S = 1,
+};
+
+/* How this client wants its answers. */
+struct answer_style {
+    bool money_as_string;
+    bool problem;
+    bool reject_duplicates; /* --on-duplicate=reject */
+};
+
+struct answer {
+    int status;
+    enum error_code code; /* ERROR_NONE: success */
+    bool is_problem;      /* application/problem+json */
+    bool money_as_string; /* Preference-Applied: money=string */
+    bool replayed;        /* Idempotency-Replayed: true */
+    bool close;           /* Connection: close */
+    bool retry_after;
+    const char *allow;                  /* NULL: no such header */
+    char etag[ANSWER_TAG_MAX];          /* "": no such header */
+    char location[ANSWER_LOCATION_MAX]; /* "": no such header */
+    struct json_text body;
+    char bytes[ANSWER_BODY_MAX];
+};
+
+/* 200 or 201 with an empty body. */
+void answer_init(struct answer *answer, int status);
+
+/* Errors that the engine has not seen. */
+void answer_refuse(struct answer *answer, enum error_code code, const struct answer_style *style);
+void answer_fault(struct answer *answer, const struct request_fault *fault,
+                  const struct answer_style *style);
+void answer_method_not_allowed(struct answer *answer, const char *allow,
+                               const struct answer_style *style);
+void answer_recovering(struct answer *answer, double progress, const struct answer_style *style);
+
+/* A command that was refused when it was submitted, or answered without success; `version` is the
+ * last durable one of the account. */
+void answer_not_committed(struct answer *answer, enum error_code code, uint64_t version,
+                          const struct answer_style *style);
+
+/* Results of the engine. */
+void answer_transaction(struct answer *answer, const struct florin_result *result,
+                        struct transaction_spelling spelling, const struct answer_style *style);
+void answer_balance(struct answer *answer, const struct florin_result *result,
+                    const struct answer_style *style);
+/* For opening (201, or 200 when it was there) and reading (200). */
+void answer_account(struct answer *answer, const struct florin_result *result, const char *id,
+                    size_t id_length, const struct answer_style *style);
+
+#endif

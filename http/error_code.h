@@ -1,0 +1,66 @@
+/* error_code.h - every error of the HTTP API: its code, its status, what a client may conclude.
+ *
+ * The code is the contract; florin_status of the engine comes in through error_code_of_status().
+ *
+ * Thread: any; pure.
+ */
+#ifndef FLORIN_HTTP_ERROR_CODE_H
+#define FLORIN_HTTP_ERROR_CODE_H
+
+#include "florin.h"
+
+/* X(NAME, HTTP status, code, outcome, for people) */
+#define ERROR_CODE_LIST(X)                                                                         \
+    X(NONE, 200, "none", APPLIED, "")                                                              \
+    X(INVALID_REQUEST, 400, "invalid_request", REJECTED, "Invalid request")                        \
+    X(NOT_FOUND, 404, "not_found", REJECTED, "Not found")                                          \
+    X(ACCOUNT_NOT_FOUND, 404, "account_not_found", REJECTED, "Account not found")                  \
+    X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", REJECTED, "Method not allowed")               \
+    X(NOT_COMMITTED, 408, "not_committed", NOT_APPLIED, "Server Crashes")                          \
+    X(COMMIT_UNKNOWN, 408, "commit_unknown", UNKNOWN, "Server Crashes")                            \
+    X(ACCOUNT_EXISTS, 409, "account_exists", REJECTED,                                             \
+      "An account of this id exists with other content")                                           \
+    X(VERSION_MISMATCH, 409, "version_mismatch", REJECTED, "Version mismatch")                     \
+    X(DUPLICATE_TRANSACTION, 409, "duplicate_transaction", REJECTED, "Duplicate transaction")      \
+    X(PRECONDITION_FAILED, 412, "precondition_failed", REJECTED, "Version mismatch")               \
+    X(PAYLOAD_TOO_LARGE, 413, "payload_too_large", REJECTED, "The body is too large")              \
+    X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", REJECTED,                             \
+      "The body must be application/json in UTF-8")                                                \
+    X(EXPECTATION_FAILED, 417, "expectation_failed", REJECTED,                                     \
+      "Only Expect: 100-continue is known")                                                        \
+    X(INSUFFICIENT_BALANCE, 422, "insufficient_balance", REJECTED, "Insufficient Balance")         \
+    X(BALANCE_OVERFLOW, 422, "balance_overflow", REJECTED,                                         \
+      "The balance would exceed what an account can hold")                                         \
+    X(KEY_REUSED, 422, "idempotency_key_reused", REJECTED, "Duplicate transaction")                \
+    X(TOO_MANY_REQUESTS, 429, "too_many_requests", NOT_APPLIED, "Too many requests in flight")     \
+    X(RECOVERING, 503, "recovering", NOT_APPLIED, "Recovering")                                    \
+    X(STORAGE_FULL, 503, "storage_full", NOT_APPLIED, "The disk is full")                          \
+    X(UNHEALTHY, 503, "unhealthy", NOT_APPLIED, "The log does not answer")                         \
+    X(STOPPING, 503, "stopping", NOT_APPLIED, "The server is stopping")                            \
+    X(ACCOUNTS_FULL, 507, "accounts_full", NOT_APPLIED, "No room for another account")             \
+    X(KEYS_FULL, 507, "keys_full", NOT_APPLIED, "No room for another idempotency key")
+
+enum error_code {
+#define X(name, status, code, outcome, message) ERROR_##name,
+    ERROR_CODE_LIST(X)
+#undef X
+        ERROR_CODE_COUNT
+};
+
+struct error_description {
+    int http_status;
+    const char *code;
+    const char *outcome; /* "rejected", "not_applied", "unknown" */
+    const char *message;
+};
+
+/* Lives for ever. */
+const struct error_description *error_code_describe(enum error_code code);
+
+/* FLORIN_APPLIED is ERROR_NONE. */
+enum error_code error_code_of_status(enum florin_status status);
+
+/* "Bad Request"; of the statuses that Florin sends. */
+const char *error_code_reason(int http_status);
+
+#endif

@@ -1,0 +1,86 @@
+/* http_worker.h - one thread: one event loop, one worker of the ledger, its connections.
+ *
+ * Private to http/.
+ */
+#ifndef FLORIN_HTTP_HTTP_WORKER_H
+#define FLORIN_HTTP_HTTP_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "connection_limits.h"
+#include "engine/runtime/worker.h"
+#include "h2o_embed.h"
+#include "metrics.h"
+#include "parked.h"
+#include "server.h"
+
+struct http_worker;
+
+struct http_listener {
+    struct http_worker *worker;
+    h2o_socket_t *socket; /* NULL: closed */
+    bool is_unix;
+    bool is_paused; /* not accepting: too many connections, or no descriptors left */
+};
+
+struct http_worker {
+    struct metrics metrics; /* written by the worker, read by anyone */
+
+    /* set at start, then read-only */
+    struct server *server;
+    unsigned number;
+    int descriptors[SERVER_ADDRESSES_MAX]; /* listening; owned by the loop once it runs */
+    int wake_descriptor;
+    pthread_t thread;
+
+    /* owned by the worker's thread */
+    struct worker *engine;
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    h2o_evloop_t *loop;
+    struct http_listener listeners[SERVER_ADDRESSES_MAX];
+    h2o_socket_t *wake_socket;
+    h2o_socket_t *mailbox_socket;
+    h2o_socket_t *channel_socket;
+    struct parked parked;
+    unsigned connections;
+    bool is_draining;
+    bool is_drained;
+};
+
+struct server {
+    /* set at start, then read-only */
+    struct server_options options;
+    struct listen_address addresses[SERVER_ADDRESSES_MAX];
+    unsigned worker_count;
+    struct http_worker *workers[FLORIN_WORKERS_MAX];
+    const struct metrics *metrics[FLORIN_WORKERS_MAX];
+    struct connection_limits limits;
+
+    /* under the mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    unsigned started; /* threads that attached, or failed to */
+    unsigned drained; /* workers without connections, after the end was called for */
+    unsigned ended;   /* threads that returned */
+    int start_error;
+    bool is_ready;
+    bool is_joined;
+};
+
+/* A thread's main function; `worker` is a struct http_worker. */
+void *http_worker_run(void *worker);
+
+/* Answers what the engine has results for; returns how many. */
+size_t http_worker_answer(struct http_worker *worker);
+
+/* What threads tell the server. Thread: any. */
+void server_note_started(struct server *server, int error);
+void server_note_drained(struct server *server);
+void server_note_ended(struct server *server);
+bool server_is_drained(struct server *server);
+bool server_is_ready(struct server *server);
+
+#endif

@@ -1,0 +1,184 @@
+/* metrics.c - sums the workers' counters into Prometheus' text format, version 0.0.4.
+ *
+ * Guarantees: names and labels do not change between versions without a note in the changelog. It
+ * must not know requests or connections.
+ */
+#include "metrics.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "wal/log.h"
+
+static const int statuses[METRICS_STATUSES] = {200, 201, 400, 404, 405, 408, 409, 412,
+                                               413, 415, 417, 422, 429, 500, 503, 507};
+
+static const char *const transaction_names[METRICS_TRANSACTIONS] = {
+    [METRICS_DEPOSIT] = "deposit",
+    [METRICS_WITHDRAW] = "withdraw",
+    [METRICS_OPEN] = "open",
+};
+
+void metrics_count_answer(struct metrics *metrics, enum route route, int status,
+                          enum error_code code)
+{
+    size_t slot = 0;
+    while (slot < METRICS_STATUSES && statuses[slot] != status)
+        slot++;
+    assert(slot < METRICS_STATUSES);
+    metrics_count(&metrics->requests[route][slot]);
+    if (code != ERROR_NONE)
+        metrics_count(&metrics->refusals[code]);
+}
+
+static uint64_t sum(const struct metrics *const *workers, size_t worker_count, size_t offset)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < worker_count; i++) {
+        const char *bytes = (const char *)workers[i];
+        const _Atomic uint64_t *counter = (const void *)(bytes + offset);
+        total += atomic_load_explicit(counter, memory_order_relaxed);
+    }
+    return total;
+}
+
+static void head(FILE *page, const char *name, const char *type, const char *help)
+{
+    fprintf(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void figure(FILE *page, const char *name, const char *type, const char *help, uint64_t value)
+{
+    head(page, name, type, help);
+    fprintf(page, "%s %" PRIu64 "\n", name, value);
+}
+
+static void write_requests(FILE *page, const struct metrics *const *workers, size_t worker_count)
+{
+    head(page, "florin_http_requests_total", "counter", "Requests answered, by route and status.");
+    for (size_t route = 0; route < ROUTE_COUNT; route++) {
+        for (size_t slot = 0; slot < METRICS_STATUSES; slot++) {
+            size_t index = route * METRICS_STATUSES + slot;
+            uint64_t value =
+                sum(workers, worker_count,
+                    offsetof(struct metrics, requests) + index * sizeof(_Atomic uint64_t));
+            if (value > 0)
+                fprintf(page,
+                        "florin_http_requests_total{route=\"%s\",status=\"%d\"} %" PRIu64 "\n",
+                        route_name((enum route)route), statuses[slot], value);
+        }
+    }
+}
+
+static void write_outcomes(FILE *page, const struct metrics *const *workers, size_t worker_count)
+{
+    head(page, "florin_transactions_total", "counter", "Changes applied, by type.");
+    for (size_t i = 0; i < METRICS_TRANSACTIONS; i++) {
+        size_t offset = offsetof(struct metrics, transactions) + i * sizeof(_Atomic uint64_t);
+        fprintf(page, "florin_transactions_total{type=\"%s\"} %" PRIu64 "\n", transaction_names[i],
+                sum(workers, worker_count, offset));
+    }
+    head(page, "florin_refusals_total", "counter", "Requests refused, by code.");
+    for (size_t i = ERROR_NONE + 1; i < ERROR_CODE_COUNT; i++) {
+        size_t offset = offsetof(struct metrics, refusals) + i * sizeof(_Atomic uint64_t);
+        uint64_t value = sum(workers, worker_count, offset);
+        if (value > 0)
+            fprintf(page, "florin_refusals_total{code=\"%s\"} %" PRIu64 "\n",
+                    error_code_describe((enum error_code)i)->code, value);
+    }
+    figure(page, "florin_replays_total", "counter", "Answers given again for a known key.",
+           sum(workers, worker_count, offsetof(struct metrics, replays)));
+}
+
+static void write_connections(FILE *page, const struct metrics *const *workers, size_t worker_count)
+{
+    uint64_t closed = sum(workers, worker_count, offsetof(struct metrics, connections_closed));
+    uint64_t accepted = sum(workers, worker_count, offsetof(struct metrics, connections_accepted));
+    /* Read later, so that a connection that came in between does not make this negative. */
+    figure(page, "florin_connections", "gauge", "Connections that are open.",
+           accepted > closed ? accepted - closed : 0);
+    figure(page, "florin_connections_accepted_total", "counter", "Connections accepted.", accepted);
+    figure(page, "florin_connections_refused_total", "counter",
+           "Connections refused because their address had too many.",
+           sum(workers, worker_count, offsetof(struct metrics, connections_refused)));
+    figure(page, "florin_clients_lost_total", "counter",
+           "Clients that left before their answer was ready.",
+           sum(workers, worker_count, offsetof(struct metrics, clients_lost)));
+}
+
+static void write_group_sizes(FILE *page, const struct log_statistics *log)
+{
+    static const char name[] = "florin_group_records";
+    uint64_t count = 0;
+    head(page, name, "histogram", "Records in one group commit.");
+    for (unsigned i = 0; i + 1 < LOG_HISTOGRAM_BUCKETS; i++) {
+        count += log->group_records[i];
+        fprintf(page, "%s_bucket{le=\"%" PRIu64 "\"} %" PRIu64 "\n", name, (UINT64_C(2) << i) - 1,
+                count);
+    }
+    count += log->group_records[LOG_HISTOGRAM_BUCKETS - 1];
+    fprintf(page, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
+    fprintf(page, "%s_sum %" PRIu64 "\n%s_count %" PRIu64 "\n", name, log->records, name, count);
+}
+
+static void write_commit_latency(FILE *page, const struct log_statistics *log)
+{
+    static const char name[] = "florin_commit_seconds";
+    uint64_t count = 0;
+    head(page, name, "histogram", "From the submission of a group to its durability.");
+    for (unsigned i = 0; i + 1 < LOG_HISTOGRAM_BUCKETS; i++) {
+        count += log->commit_us[i];
+        fprintf(page, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
+                (double)(UINT64_C(2) << i) / 1e6, count);
+    }
+    count += log->commit_us[LOG_HISTOGRAM_BUCKETS - 1];
+    fprintf(page, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
+    fprintf(page, "%s_sum %.6f\n%s_count %" PRIu64 "\n", name, (double)log->commit_us_sum / 1e6,
+            name, count);
+}
+
+static void write_ledger(FILE *page, const struct florin *ledger)
+{
+    struct ledger_statistics figures;
+    struct log_statistics log;
+    ledger_statistics(ledger, &figures, &log);
+    write_group_sizes(page, &log);
+    write_commit_latency(page, &log);
+    figure(page, "florin_log_bytes_total", "counter", "Bytes written to the log, with padding.",
+           log.bytes);
+    figure(page, "florin_log_records_total", "counter", "Records written to the log.", log.records);
+    figure(page, "florin_log_segments_started_total", "counter", "Log segments begun.",
+           log.segments_started);
+    figure(page, "florin_log_spare_segments", "gauge", "Zeroed segments ready for use.",
+           log.spare_segments);
+    figure(page, "florin_durable_lsn", "gauge", "The highest position that is on stable storage.",
+           figures.durable_lsn);
+    figure(page, "florin_accounts", "gauge", "Accounts.", figures.accounts);
+    figure(page, "florin_accounts_max", "gauge", "Room for accounts.", figures.accounts_max);
+    figure(page, "florin_keys", "gauge", "Idempotency keys.", figures.keys);
+    figure(page, "florin_keys_max", "gauge", "Room for idempotency keys.", figures.keys_max);
+    figure(page, "florin_hops_total", "counter", "Commands that went to another worker.",
+           figures.hops);
+    head(page, "florin_build_info", "gauge", "Version, and how bytes reach the disk.");
+    fprintf(page, "florin_build_info{version=\"%s\",io=\"%s\"} 1\n", FLORIN_VERSION, figures.io);
+}
+
+char *metrics_page(const struct metrics *const *workers, size_t worker_count,
+                   const struct florin *ledger, size_t *length)
+{
+    char *bytes = NULL;
+    FILE *page = open_memstream(&bytes, length);
+    if (page == NULL)
+        return NULL;
+    write_requests(page, workers, worker_count);
+    write_outcomes(page, workers, worker_count);
+    write_connections(page, workers, worker_count);
+    write_ledger(page, ledger);
+    if (fclose(page) != 0) {
+        free(bytes);
+        return NULL;
+    }
+    return bytes;
+}

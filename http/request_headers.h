@@ -1,0 +1,45 @@
+/* request_headers.h - the request headers that mean something to Florin.
+ *
+ * Fed one header at a time, so that it knows no HTTP library. Faults are kept and told by
+ * request_headers_check(): what a client prefers is then known also for the answer that refuses.
+ *
+ * Thread: any; pure.
+ */
+#ifndef FLORIN_HTTP_REQUEST_HEADERS_H
+#define FLORIN_HTTP_REQUEST_HEADERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin_limits.h"
+#include "request_fault.h"
+
+struct request_headers {
+    bool money_as_string;         /* Prefer: money=string */
+    bool wants_problem;           /* Accept: application/problem+json */
+    bool content_type_is_foreign; /* there, and not JSON in UTF-8 */
+
+    bool has_if_match;
+    uint64_t if_match_version; /* 0: "*", any */
+
+    /* Idempotency-Key, unquoted; length 0: none. */
+    char key[FLORIN_KEY_MAX];
+    size_t key_length;
+
+    bool has_key; /* seen, valid or not */
+    bool has_fault;
+    struct request_fault fault;
+};
+
+void request_headers_init(struct request_headers *headers);
+
+/* `name` is in lower case. Unknown ones are ignored. */
+void request_headers_add(struct request_headers *headers, const char *name, size_t name_length,
+                         const char *value, size_t value_length);
+
+/* false: *fault says which header is wrong. */
+__attribute__((warn_unused_result)) bool
+request_headers_check(const struct request_headers *headers, struct request_fault *fault);
+
+#endif

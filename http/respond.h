@@ -1,0 +1,24 @@
+/* respond.h - sends an answer through libh2o.
+ *
+ * Thread: the worker's. From inside a callback of the loop; from outside, the loop must run next
+ * without waiting.
+ */
+#ifndef FLORIN_HTTP_RESPOND_H
+#define FLORIN_HTTP_RESPOND_H
+
+#include <stddef.h>
+
+#include "answer.h"
+#include "h2o_embed.h"
+
+/* The request is gone when its client has it; do not touch it after this. */
+void respond(h2o_req_t *request, const struct answer *answer);
+
+/* A page of another type than JSON. */
+void respond_text(h2o_req_t *request, const char *content_type, const char *text, size_t length);
+
+/* Makes the errors that libh2o answers by itself (a body beyond its limit, broken chunks, an
+ * unknown expectation) errors of this API: to be registered on the fallback path. */
+void respond_register_filter(h2o_pathconf_t *path);
+
+#endif

@@ -1,0 +1,48 @@
+/* route.h - which call a method and a path mean.
+ *
+ * Thread: any; pure.
+ */
+#ifndef FLORIN_HTTP_ROUTE_H
+#define FLORIN_HTTP_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "florin_limits.h"
+
+/* X(NAME, name in metrics, methods allowed) */
+#define ROUTE_LIST(X)                                                                              \
+    X(NONE, "none", "")                                                                            \
+    X(ACCOUNTS, "accounts", "POST")                                                                \
+    X(ACCOUNT, "account", "GET, HEAD")                                                             \
+    X(BALANCE, "balance", "GET, HEAD")                                                             \
+    X(TRANSACTIONS, "transactions", "POST")                                                        \
+    X(WITHDRAW, "withdraw", "POST")                                                                \
+    X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
+    X(READYZ, "readyz", "GET, HEAD")                                                               \
+    X(METRICS, "metrics", "GET, HEAD")
+
+enum route {
+#define X(name, text, allow) ROUTE_##name,
+    ROUTE_LIST(X)
+#undef X
+        ROUTE_COUNT
+};
+
+struct route_match {
+    enum route route;
+    /* Of routes below an account: the id, percent-decoded. Not valid: length 0. */
+    char account[FLORIN_ACCOUNT_ID_MAX];
+    size_t account_length;
+};
+
+/* `path` is as it came, without the query. */
+void route_find(const char *path, size_t path_length, struct route_match *match);
+
+const char *route_name(enum route route);
+
+/* For the header Allow. */
+const char *route_allow(enum route route);
+bool route_allows(enum route route, const char *method, size_t method_length);
+
+#endif
