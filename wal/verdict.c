@@ -312,7 +312,8 @@ static void judge_last_write(const struct judge *judge, uint64_t end, struct ver
         }
         some_old |= class == SECTOR_OLD;
     }
-    uint64_t extent = end;
+    /* At least the sector of the frame's header belongs to the write, whatever its length. */
+    uint64_t extent = end > judge->lead ? end : judge->lead + (uint64_t)SECTOR;
     if (judge_headers_refuse(judge, &extent, verdict))
         return;
     if (end > extent) {

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "florin_limits.h"
@@ -113,8 +114,11 @@ int history_append(struct history *history, uint32_t count, size_t length)
 static void history_finish(struct history *history)
 {
     uint64_t workers;
-    bool ended = log_complete(history->log, history->channel, 0, &workers);
-    assert(ended);
+    while (!log_complete(history->log, history->channel, 0, &workers)) {
+        const struct channel *channel = history->channel;
+        struct pollfd readable = {.fd = channel->operations->descriptor(channel), .events = POLLIN};
+        assert(poll(&readable, 1, -1) == 1);
+    }
     history->durable = log_durable_lsn(history->log);
     history->error = -log_failed(history->log);
 }
