@@ -78,6 +78,8 @@ static void note_fault(struct replay *replay, struct replay_fault fault)
 static bool apply_window(struct replayer *replayer, const struct replay_item *items, unsigned count)
 {
     struct shard *shard = &replayer->worker->shard;
+    for (unsigned i = 0; i < count; i++)
+        shard_prefetch_account(shard, items[i].hash);
     for (unsigned i = 0; i < count; i++) {
         enum shard_replay replay =
             shard_replay(shard, &items[i].record, items[i].hash, items[i].lsn);

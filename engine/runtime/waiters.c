@@ -113,14 +113,11 @@ void waiters_seal(struct waiters *waiters, uint64_t first_lsn, uint64_t last_lsn
 
 void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn)
 {
-    for (uint32_t place = 0; place < waiters->batch_count; place++) {
-        struct waiter_batch *batch = batch_at(waiters, place);
-        if (batch->last_lsn >= lsn) {
-            append_unanswered(waiters, batch, number);
-            return;
-        }
-    }
-    assert(!"a record that is not durable stands in a batch");
+    uint32_t place = 0;
+    while (place < waiters->batch_count && batch_at(waiters, place)->last_lsn < lsn)
+        place++;
+    assert(place < waiters->batch_count); /* a record that is not durable stands in a batch */
+    append_unanswered(waiters, batch_at(waiters, place), number);
 }
 
 int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)

@@ -249,6 +249,10 @@ static unsigned take_window(struct worker *worker, unsigned endpoint, struct rin
         shard_prefetch(&worker->shard, window[count].account_hash);
         count++;
     }
+    for (unsigned i = 0; i < count; i++) {
+        shard_prefetch_account(&worker->shard, window[i].account_hash);
+        shard_prefetch_key(&worker->shard, &window[i].command);
+    }
     uint64_t timeout = worker->ledger->commit_timeout_ns;
     uint64_t wall_ns = clock_wall_ns();
     for (unsigned i = 0; i < count; i++)
