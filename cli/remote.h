@@ -1,0 +1,46 @@
+/* remote.h - a server, spoken to over HTTP.
+ *
+ * The only header with libcurl behind it. Thread: one at a time.
+ */
+#ifndef FLORIN_CLI_REMOTE_H
+#define FLORIN_CLI_REMOTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    REMOTE_URL_MAX = 1024,
+    REMOTE_ERROR_MAX = 256,
+    /* Far above every answer of the API. */
+    REMOTE_BODY_MAX = 64 * 1024,
+    /* Above the server's longest commit deadline in practice; a server that is silent for longer
+     * is as good as unreachable. */
+    REMOTE_TIMEOUT_S = 30,
+};
+
+struct remote {
+    void *curl; /* a CURL handle */
+    char base[REMOTE_URL_MAX];
+    char error[REMOTE_ERROR_MAX];
+};
+
+struct remote_answer {
+    long status;
+    bool too_long;
+    size_t length;
+    char body[REMOTE_BODY_MAX + 1]; /* terminated */
+};
+
+/* `server`: http://HOST:PORT or unix:PATH. 0; -EINVAL: neither; -ENOMEM. */
+__attribute__((warn_unused_result)) int remote_open(struct remote *remote, const char *server);
+void remote_close(struct remote *remote);
+
+/* false: no answer came; remote->error says why. `key` NULL: none. Money comes as strings. */
+__attribute__((warn_unused_result)) bool remote_get(struct remote *remote, const char *path,
+                                                    struct remote_answer *answer);
+__attribute__((warn_unused_result)) bool remote_post(struct remote *remote, const char *path,
+                                                     const char *key, const char *body,
+                                                     size_t body_length,
+                                                     struct remote_answer *answer);
+
+#endif
