@@ -48,16 +48,19 @@ static uint8_t *account_text(const struct account_table *table, const struct acc
     return table->texts + (uint64_t)account->text_offset * TEXT_UNIT;
 }
 
+/* `id_start` is padded with zeros as in the slot, so that its whole width is compared in registers:
+ * memcmp() of a variable length would also read the slot's neighbour, which is seldom in the cache.
+ */
 static bool account_has_id(const struct account_table *table, const struct account *account,
-                           const char *id, size_t id_length)
+                           const char id_start[ACCOUNT_INLINE_ID_BYTES], const char *id,
+                           size_t id_length)
 {
-    if (account->id_length != id_length)
+    if (account->id_length != id_length ||
+        memcmp(account->id_start, id_start, ACCOUNT_INLINE_ID_BYTES) != 0)
         return false;
-    size_t inline_length = id_inline_length(id_length);
-    if (memcmp(account->id_start, id, inline_length) != 0)
-        return false;
-    return id_length == inline_length ||
-           memcmp(account_text(table, account), id + inline_length, id_length - inline_length) == 0;
+    return id_length <= ACCOUNT_INLINE_ID_BYTES ||
+           memcmp(account_text(table, account), id + ACCOUNT_INLINE_ID_BYTES,
+                  id_length - ACCOUNT_INLINE_ID_BYTES) == 0;
 }
 
 /* Its number; table->currency_count when the list does not have it. */
@@ -98,9 +101,12 @@ struct account *account_table_find(const struct account_table *table, uint64_t h
                                    size_t id_length)
 {
     struct slot_index_cursor cursor = slot_index_start(&table->index, hash);
+    char id_start[ACCOUNT_INLINE_ID_BYTES] = {0};
     uint32_t slot;
+
+    memcpy(id_start, id, id_inline_length(id_length));
     while (slot_index_next(&cursor, &slot)) {
-        if (account_has_id(table, &table->slots[slot], id, id_length))
+        if (account_has_id(table, &table->slots[slot], id_start, id, id_length))
             return &table->slots[slot];
     }
     return NULL;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "currency.h"
+#include "prefetch.h"
 #include "slot_index.h"
 
 enum { ACCOUNT_INLINE_ID_BYTES = 24 };
@@ -32,7 +33,7 @@ struct account {
     uint16_t metadata_length;
     uint8_t currency; /* number in the table's list of currencies */
     uint8_t id_length;
-    char id_start[ACCOUNT_INLINE_ID_BYTES]; /* the rest of a longer id begins the text */
+    char id_start[ACCOUNT_INLINE_ID_BYTES]; /* zero-padded; the rest of a longer id is text */
 };
 _Static_assert(sizeof(struct account) == 64, "an account is one cache line");
 
@@ -60,6 +61,17 @@ size_t account_table_memory_bytes(uint64_t accounts_max);
 
 /* `memory`: zeroed, aligned to 64, kept by the caller. */
 void account_table_init(struct account_table *table, uint64_t accounts_max, void *memory);
+
+/* Asks the cache for the slot that account_table_find() of this hash compares first. The index should
+ * be in the cache already (slot_index_prefetch()). */
+static inline void account_table_prefetch(const struct account_table *table, uint64_t hash)
+{
+    struct slot_index_cursor cursor = slot_index_start(&table->index, hash);
+    uint32_t slot;
+    /* The first with this tag is nearly always the one. */
+    if (slot_index_next(&cursor, &slot))
+        prefetch_line(&table->slots[slot]);
+}
 
 /* NULL: not there. `hash` is hash_account() of the id. */
 struct account *account_table_find(const struct account_table *table, uint64_t hash,

@@ -452,6 +452,20 @@ void shard_prefetch(const struct shard *shard, uint64_t account_hash)
     slot_index_prefetch(&shard->accounts.index, account_hash);
 }
 
+void shard_prefetch_key(const struct shard *shard, const struct florin_command *command)
+{
+    if (command->key_length > 0 && command->key_length <= FLORIN_KEY_MAX &&
+        command->account_length <= FLORIN_ACCOUNT_ID_MAX)
+        key_table_prefetch(&shard->keys,
+                           hash_key(shard->secret, command->account, command->account_length,
+                                    command->key, command->key_length));
+}
+
+void shard_prefetch_account(const struct shard *shard, uint64_t account_hash)
+{
+    account_table_prefetch(&shard->accounts, account_hash);
+}
+
 void shard_execute(struct shard *shard, const struct florin_command *command, uint64_t account_hash,
                    uint64_t now_ns, struct shard_answer *answer)
 {

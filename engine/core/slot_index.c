@@ -57,7 +57,7 @@ static uint32_t tag_prefix(uint32_t tag, unsigned depth)
 static void place(struct slot_index *index, uint32_t number, struct slot_index_bucket entry)
 {
     struct slot_index_bucket *buckets = index->segments[number].buckets;
-    uint32_t bucket = entry.tag % SLOT_INDEX_BUCKETS;
+    uint32_t bucket = slot_index_home(entry.tag);
 
     assert(index->meta[number].count < SLOT_INDEX_SPLIT_AT);
     while (buckets[bucket].slot_plus_one != 0)

@@ -2,10 +2,11 @@
  *
  * Extendible hashing (Fagin, Nievergelt, Pippenger, Strong: "Extendible hashing - a fast access
  * method for dynamic files", TODS 1979). A directory, indexed by the top bits of the hash, points
- * to segments of 256 buckets; a segment is a small open-addressing table with linear probing:
+ * to segments of 256 buckets; a segment is a small open-addressing table with linear probing that
+ * begins at a cache line, so that nearly every walk ends in the line where it began, or the next:
  *
- *     tag (upper 32 bits of the hash):  [ directory bits | ...... | bucket, low 8 bits ]
- *     directory[tag >> (32 - depth)] -> segment -> 256 buckets of {tag, slot + 1}
+ *     tag (upper 32 bits of the hash):  [ directory bits | ...... | line, low 5 bits ]
+ *     directory[tag >> (32 - depth)] -> segment -> 32 lines of 8 buckets of {tag, slot + 1}
  *
  * A segment with SLOT_INDEX_SPLIT_AT entries splits into two by its next bit: about a
  * microsecond. The directory doubles when a segment as deep as the directory splits: one pass over
@@ -25,10 +26,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "prefetch.h"
+
 enum {
     SLOT_INDEX_BUCKETS = 256,
     SLOT_INDEX_SPLIT_AT = 224,
-    SLOT_INDEX_DEPTH_MAX = 24, /* with 8 bucket bits the whole of the tag */
+    SLOT_INDEX_LINE_BUCKETS = 8, /* of 8 bytes in 64 */
+    SLOT_INDEX_DEPTH_MAX = 24,   /* a directory of 64 MiB; leaves 8 bits of the tag to the lines */
 };
 
 struct slot_index_bucket {
@@ -93,10 +97,19 @@ static inline const struct slot_index_segment *slot_index_segment(const struct s
     return &index->segments[index->directory[(uint64_t)tag >> (32 - index->depth)]];
 }
 
+/* Where the walk for a tag begins. */
+static inline uint32_t slot_index_home(uint32_t tag)
+{
+    return tag * SLOT_INDEX_LINE_BUCKETS % SLOT_INDEX_BUCKETS;
+}
+
 static inline void slot_index_prefetch(const struct slot_index *index, uint64_t hash)
 {
     uint32_t tag = (uint32_t)(hash >> 32);
-    __builtin_prefetch(&slot_index_segment(index, tag)->buckets[tag % SLOT_INDEX_BUCKETS]);
+    uint32_t home = slot_index_home(tag);
+    const struct slot_index_bucket *buckets = slot_index_segment(index, tag)->buckets;
+    prefetch_line(&buckets[home]);
+    prefetch_line(&buckets[(home + SLOT_INDEX_LINE_BUCKETS) % SLOT_INDEX_BUCKETS]);
 }
 
 static inline struct slot_index_cursor slot_index_start(const struct slot_index *index,
@@ -106,7 +119,7 @@ static inline struct slot_index_cursor slot_index_start(const struct slot_index 
     return (struct slot_index_cursor){
         .segment = slot_index_segment(index, tag),
         .tag = tag,
-        .bucket = tag % SLOT_INDEX_BUCKETS,
+        .bucket = slot_index_home(tag),
     };
 }
 
