@@ -106,24 +106,53 @@ static int scan_list(struct scan *scan)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
+static int scan_check_size(struct scan *scan, struct storage_file *file, uint64_t number)
+{
+    uint64_t expected = scan->options->meta.segment_bytes;
+    uint64_t size;
+    int error = file->storage->operations->size(file, &size);
+    if (error != 0 || size == expected)
+        return error;
+    char reason[sizeof(scan->report->reason)];
+    snprintf(reason, sizeof(reason), "the file has %" PRIu64 " bytes, expected %" PRIu64, size,
+             expected);
+    return scan_refuse(scan, LOG_END_DAMAGED, number, size, reason);
+}
+
+/* Reads the whole segment into scan->bytes. */
 static int scan_read(struct scan *scan, struct storage_file *file, uint64_t number)
 {
     const struct storage_operations *operations = file->storage->operations;
     uint64_t expected = scan->options->meta.segment_bytes;
-    uint64_t size;
-    int error = operations->size(file, &size);
-    if (error != 0)
-        return error;
-    if (size != expected) {
-        char reason[sizeof(scan->report->reason)];
-        snprintf(reason, sizeof(reason), "the file has %" PRIu64 " bytes, expected %" PRIu64, size,
-                 expected);
-        return scan_refuse(scan, LOG_END_DAMAGED, number, size, reason);
-    }
+    if (scan->loaded == number)
+        return 0;
+    scan->loaded = 0;
+    int error = scan_check_size(scan, file, number);
     for (uint64_t offset = 0; offset < expected && error == 0; offset += READ_BYTES) {
         uint64_t length = expected - offset < READ_BYTES ? expected - offset : READ_BYTES;
         error = operations->read(file, scan->bytes + offset, length, offset);
     }
+    if (error == 0)
+        scan->loaded = number;
+    return error;
+}
+
+/* Whether a segment was never written to. Most that were say so in their header block. */
+static int scan_read_is_spare(struct scan *scan, struct storage_file *file, uint64_t number,
+                              bool *is_spare)
+{
+    uint8_t spare[SEGMENT_HEADER_BYTES];
+    segment_spare_block(&scan->options->meta, number, spare);
+    scan->loaded = 0;
+    int error = scan_check_size(scan, file, number);
+    if (error == 0)
+        error = file->storage->operations->read(file, scan->bytes, SEGMENT_HEADER_BYTES, 0);
+    *is_spare = false;
+    if (error != 0 || memcmp(scan->bytes, spare, sizeof(spare)) != 0)
+        return error;
+    error = scan_read(scan, file, number);
+    if (error == 0)
+        *is_spare = segment_is_spare(&scan->options->meta, number, scan->bytes);
     return error;
 }
 
@@ -175,12 +204,13 @@ static int scan_find_last_used(struct scan *scan)
         int error = scan_open_segment(scan, number, &file);
         if (error != 0)
             return error;
-        error = scan_read(scan, file, number);
+        bool is_spare;
+        error = scan_read_is_spare(scan, file, number, &is_spare);
         if (scan->mode == SCAN_TO_VERIFY)
             file->storage->operations->close(file);
         if (error != 0)
             return error;
-        if (!segment_is_spare(&scan->options->meta, number, scan->bytes))
+        if (!is_spare)
             scan->last_used = number;
     }
     if (number > 0 && scan->mode == SCAN_TO_RECOVER)

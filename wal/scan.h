@@ -24,6 +24,7 @@ struct scan {
     enum scan_mode mode;
     unsigned lock_timeout_ms;
     uint8_t *bytes;   /* one segment */
+    uint64_t loaded;  /* which; 0: none as a whole */
     uint8_t *payload; /* of one frame */
 
     /* what is in log/ */
