@@ -1,0 +1,84 @@
+/* test_route.c - methods and paths to calls. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "http/route.h"
+
+static void paths__lead_to_their_calls(void **state)
+{
+    static const struct {
+        const char *path;
+        enum route route;
+        const char *account;
+    } rows[] = {
+        {"/accounts", ROUTE_ACCOUNTS, ""},
+        {"/accounts/alice", ROUTE_ACCOUNT, "alice"},
+        {"/accounts/alice/balance", ROUTE_BALANCE, "alice"},
+        {"/accounts/alice/transactions", ROUTE_TRANSACTIONS, "alice"},
+        {"/accounts/%61%6C%69ce/balance", ROUTE_BALANCE, "alice"},
+        {"/accounts/a%40b.c:d-e_f/balance", ROUTE_BALANCE, "a@b.c:d-e_f"},
+        {"/accounts/balance", ROUTE_ACCOUNT, "balance"},
+        {"/accounts/./balance", ROUTE_BALANCE, "."},
+        {"/withdraw", ROUTE_WITHDRAW, ""},
+        {"/healthz", ROUTE_HEALTHZ, ""},
+        {"/readyz", ROUTE_READYZ, ""},
+        {"/metrics", ROUTE_METRICS, ""},
+        /* ids that are none: the call is found, the id is not */
+        {"/accounts/a%20b/balance", ROUTE_BALANCE, ""},
+        {"/accounts/a%2Fb/balance", ROUTE_BALANCE, ""},
+        {"/accounts/a%00b", ROUTE_ACCOUNT, ""},
+        {"/accounts/a%4/balance", ROUTE_BALANCE, ""},
+        {"/accounts/a%zz/balance", ROUTE_BALANCE, ""},
+        {"/accounts/01234567890123456789012345678901234567890123456789012345678901234",
+         ROUTE_ACCOUNT, ""},
+        {"/accounts/0123456789012345678901234567890123456789012345678901234567890123",
+         ROUTE_ACCOUNT, "0123456789012345678901234567890123456789012345678901234567890123"},
+        {"/", ROUTE_NONE, ""},
+        {"", ROUTE_NONE, ""},
+        {"/accounts/", ROUTE_NONE, ""},
+        {"/accounts//balance", ROUTE_NONE, ""},
+        {"/accounts/alice/", ROUTE_NONE, ""},
+        {"/accounts/alice/balance/", ROUTE_NONE, ""},
+        {"/accounts/alice/holds", ROUTE_NONE, ""},
+        {"/Accounts", ROUTE_NONE, ""},
+        {"/withdraws", ROUTE_NONE, ""},
+        {"/accountsx", ROUTE_NONE, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct route_match match;
+        route_find(rows[i].path, strlen(rows[i].path), &match);
+        if (match.route != rows[i].route)
+            fail_msg("%s: %s", rows[i].path, route_name(match.route));
+        assert_int_equal(match.account_length, strlen(rows[i].account));
+        assert_memory_equal(match.account, rows[i].account, match.account_length);
+    }
+}
+
+static void methods__are_allowed_as_allow_says(void **state)
+{
+    (void)state;
+    assert_true(route_allows(ROUTE_BALANCE, "GET", 3));
+    assert_true(route_allows(ROUTE_BALANCE, "HEAD", 4));
+    assert_false(route_allows(ROUTE_BALANCE, "POST", 4));
+    assert_string_equal(route_allow(ROUTE_BALANCE), "GET, HEAD");
+    assert_true(route_allows(ROUTE_WITHDRAW, "POST", 4));
+    assert_false(route_allows(ROUTE_WITHDRAW, "GET", 3));
+    assert_false(route_allows(ROUTE_WITHDRAW, "post", 4));
+    assert_string_equal(route_allow(ROUTE_TRANSACTIONS), "POST");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths__lead_to_their_calls),
+        cmocka_unit_test(methods__are_allowed_as_allow_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
