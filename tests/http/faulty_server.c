@@ -1,0 +1,126 @@
+/* faulty_server.c - florind on a real directory, but with channels that a test can stop or break.
+ *
+ *     faulty_server SWITCH_FD WAKE_FD florind's options...
+ *
+ * For one worker: the wake descriptor is the channel's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli/florind_run.h"
+#include "faulty_server.h"
+#include "wal/channel.h"
+#include "wal/storage_posix.h"
+
+struct faulty_channel {
+    struct channel channel;
+    struct faulty_switch *control;
+    int wake_descriptor;
+    bool under_way;
+    struct storage_file *file;
+    const void *buffer;
+    size_t length;
+    uint64_t offset;
+};
+
+struct faulty_context {
+    struct faulty_switch *control;
+    int wake_descriptor;
+};
+
+static void wake(const struct faulty_channel *channel)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(channel->wake_descriptor, &one, sizeof(one));
+    (void)written;
+}
+
+static int faulty_submit(struct channel *channel, struct storage_file *file, const void *buffer,
+                         size_t length, uint64_t offset)
+{
+    struct faulty_channel *faulty = (struct faulty_channel *)channel;
+    faulty->file = file;
+    faulty->buffer = buffer;
+    faulty->length = length;
+    faulty->offset = offset;
+    faulty->under_way = true;
+    if (atomic_load(&faulty->control->mode) == FAULTY_HANGS)
+        atomic_fetch_add(&faulty->control->hanging, 1);
+    else
+        wake(faulty);
+    return 0;
+}
+
+static bool faulty_reap(struct channel *channel, int *result)
+{
+    struct faulty_channel *faulty = (struct faulty_channel *)channel;
+    const struct storage_operations *operations = faulty->file->storage->operations;
+    uint64_t count;
+    int mode = atomic_load(&faulty->control->mode);
+    if (!faulty->under_way || mode == FAULTY_HANGS)
+        return false;
+    faulty->under_way = false;
+    ssize_t got = read(faulty->wake_descriptor, &count, sizeof(count));
+    (void)got;
+    *result = -EIO;
+    if (mode == FAULTY_FAILS)
+        return true;
+    *result = operations->write(faulty->file, faulty->buffer, faulty->length, faulty->offset);
+    if (*result == 0)
+        *result = operations->sync(faulty->file);
+    return true;
+}
+
+static int faulty_descriptor(const struct channel *channel)
+{
+    return ((const struct faulty_channel *)channel)->wake_descriptor;
+}
+
+static void faulty_destroy(struct channel *channel)
+{
+    free(channel);
+}
+
+static const struct channel_operations operations = {
+    .submit = faulty_submit,
+    .reap = faulty_reap,
+    .descriptor = faulty_descriptor,
+    .destroy = faulty_destroy,
+};
+
+static int create_channel(void *context, struct channel **channel)
+{
+    const struct faulty_context *faults = context;
+    struct faulty_channel *created = calloc(1, sizeof(*created));
+    if (created == NULL)
+        return -ENOMEM;
+    created->channel.operations = &operations;
+    created->control = faults->control;
+    created->wake_descriptor = faults->wake_descriptor;
+    *channel = &created->channel;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct florind_options options;
+    struct faulty_context faults;
+    struct ledger_devices devices = {.create_channel = create_channel, .context = &faults};
+    if (argc < 3)
+        return EXIT_USAGE;
+    faults.control =
+        mmap(NULL, sizeof(*faults.control), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]), 0);
+    faults.wake_descriptor = atoi(argv[2]);
+    if (faults.control == MAP_FAILED)
+        return EXIT_USAGE;
+    if (florind_options_read(&options, argc - 2, argv + 2) != OPTIONS_RUN)
+        return EXIT_USAGE;
+    if (storage_posix_create(options.data, true, &devices.storage) != 0)
+        return EXIT_CANNOT_CREATE;
+    int code = (int)florind_run(&options, &devices);
+    storage_posix_destroy(devices.storage);
+    return code;
+}

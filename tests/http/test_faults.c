@@ -1,0 +1,322 @@
+/* test_faults.c - a disk that hangs or fails, a server that stops: every row of 408, 429 and
+ * exit 74. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api_fixture.h"
+#include "faulty_server.h"
+
+struct faulty {
+    struct api api;
+    struct faulty_switch *control;
+    int switch_descriptor;
+    int wake_descriptor;
+    struct http_client clients[4];
+    struct http_response response;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void start(struct faulty *faulty, const char *const *arguments)
+{
+    char switch_text[16];
+    char wake_text[16];
+    const char *words[SERVER_PROCESS_ARGUMENTS_MAX] = {switch_text,      wake_text,  "--data",
+                                                       faulty->api.data, "--listen", "127.0.0.1:0",
+                                                       "--workers",      "1"};
+    size_t count = 8;
+    for (size_t i = 0; arguments[i] != NULL; i++)
+        words[count++] = arguments[i];
+    snprintf(switch_text, sizeof(switch_text), "%d", faulty->switch_descriptor);
+    snprintf(wake_text, sizeof(wake_text), "%d", faulty->wake_descriptor);
+    server_process_spawn(&faulty->api.server, FAULTY_SERVER_PATH, words, false);
+    assert_true(server_process_wait_log(&faulty->api.server, "event=ready"));
+    faulty->api.server.port = server_process_log_number(&faulty->api.server, " port=");
+}
+
+static struct faulty *faulty_start(const char *const *arguments)
+{
+    struct faulty *faulty = calloc(1, sizeof(*faulty));
+    assert_non_null(faulty);
+    temporary_directory_make(faulty->api.directory);
+    snprintf(faulty->api.data, sizeof(faulty->api.data), "%s/data", faulty->api.directory);
+    faulty->switch_descriptor = memfd_create("switch", 0);
+    faulty->wake_descriptor = eventfd(0, EFD_NONBLOCK);
+    assert_int_equal(ftruncate(faulty->switch_descriptor, sizeof(*faulty->control)), 0);
+    faulty->control = mmap(NULL, sizeof(*faulty->control), PROT_READ | PROT_WRITE, MAP_SHARED,
+                           faulty->switch_descriptor, 0);
+    assert_true(faulty->control != MAP_FAILED);
+    start(faulty, arguments);
+    api_open_account(&faulty->api, "a", "100.00");
+    return faulty;
+}
+
+static void faulty_end(struct faulty *faulty)
+{
+    munmap(faulty->control, sizeof(*faulty->control));
+    close(faulty->switch_descriptor);
+    close(faulty->wake_descriptor);
+    temporary_directory_remove(faulty->api.directory);
+    free(faulty);
+}
+
+static void set_mode(struct faulty *faulty, enum faulty_mode mode)
+{
+    const uint64_t one = 1;
+    atomic_store(&faulty->control->mode, mode);
+    assert_int_equal(write(faulty->wake_descriptor, &one, sizeof(one)), sizeof(one));
+}
+
+/* Sends a request without waiting for its answer. */
+static void send_deposit(struct faulty *faulty, unsigned client, const char *key)
+{
+    char headers[128];
+    snprintf(headers, sizeof(headers), API_JSON "Idempotency-Key: %s\r\n", key);
+    http_client_open(&faulty->clients[client], faulty->api.server.port);
+    assert_true(http_client_request(&faulty->clients[client], "POST", "/accounts/a/transactions",
+                                    headers, "{\"type\":\"Deposit\",\"amount\":1}"));
+}
+
+/* Until a write hangs in the server. */
+static void wait_until_hanging(struct faulty *faulty)
+{
+    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
+    while (atomic_load(&faulty->control->hanging) == 0)
+        assert_true(now_ms() < limit);
+}
+
+static void assert_answer(struct faulty *faulty, unsigned client, int status, const char *body)
+{
+    assert_true(http_client_receive(&faulty->clients[client], &faulty->response, false));
+    if (faulty->response.status != status || strcmp(faulty->response.body, body) != 0)
+        fail_msg("%d %s", faulty->response.status, faulty->response.body);
+}
+
+static const char unknown_at_1[] = "{\"error\":\"Server Crashes\",\"CurrentVersion\":1,"
+                                   "\"code\":\"commit_unknown\",\"outcome\":\"unknown\"}";
+static const char not_committed_at_1[] = "{\"error\":\"Server Crashes\",\"CurrentVersion\":1,"
+                                         "\"code\":\"not_committed\",\"outcome\":\"not_applied\"}";
+
+static void failed_log__answers_unknown_and_ends_with_74(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    struct http_response response;
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    send_deposit(faulty, 0, "k1");
+    wait_until_hanging(faulty);
+    /* a connection that is in the middle of its request when the disk fails */
+    http_client_open(&faulty->clients[1], faulty->api.server.port);
+    assert_true(http_client_send(&faulty->clients[1],
+                                 "POST /accounts/a/transactions HTTP/1.1\r\n"
+                                 "Content-Length: 29\r\n\r\n{\"type\":",
+                                 strlen("POST /accounts/a/transactions HTTP/1.1\r\n"
+                                        "Content-Length: 29\r\n\r\n{\"type\":")));
+    /* it has been read when a later request on another connection has been answered */
+    assert_int_equal(http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &response),
+                     200);
+    uint64_t failed_at = now_ms();
+    set_mode(faulty, FAULTY_FAILS);
+    assert_answer(faulty, 0, 408, unknown_at_1);
+    api_assert_header(&faulty->response, "Connection", "close");
+    assert_true(http_client_is_closed(&faulty->clients[0]));
+    if (http_client_send(&faulty->clients[1], "\"Deposit\",\"amount\":1}", 21)) {
+        assert_answer(faulty, 1, 408, not_committed_at_1);
+        api_assert_header(&faulty->response, "Connection", "close");
+    }
+    assert_int_equal(server_process_wait(&faulty->api.server), 74);
+    assert_true(now_ms() - failed_at < 1000);
+    assert_non_null(strstr(faulty->api.server.log, "event=disk_failed"));
+    http_client_close(&faulty->clients[0]);
+    http_client_close(&faulty->clients[1]);
+
+    /* what was not acknowledged is there whole or not at all; the retry finds the truth */
+    set_mode(faulty, FAULTY_WORKS);
+    start(faulty, arguments);
+    assert_int_equal(
+        api_post(&faulty->api, "a", "k1", "{\"type\":\"Deposit\",\"amount\":1}", &response), 201);
+    api_assert_balance(&faulty->api, "a", "101.00 2");
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+static void hanging_log__answers_unknown_at_the_deadline(void **state)
+{
+    static const char *const arguments[] = {"--commit-timeout-ms", "200", NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    uint64_t began = now_ms();
+    send_deposit(faulty, 0, "k1");
+    assert_answer(faulty, 0, 408, unknown_at_1);
+    assert_in_range(now_ms() - began, 200, 5000);
+    api_assert_header(&faulty->response, "Connection", "close");
+    http_client_close(&faulty->clients[0]);
+    /* the same key waits for the same commit, and gets its answer when the disk goes on */
+    send_deposit(faulty, 1, "k1");
+    assert_answer(faulty, 1, 408, unknown_at_1);
+    http_client_close(&faulty->clients[1]);
+    set_mode(faulty, FAULTY_WORKS);
+    send_deposit(faulty, 2, "k1");
+    assert_true(http_client_receive(&faulty->clients[2], &faulty->response, false));
+    assert_int_equal(faulty->response.status, 201);
+    api_assert_header(&faulty->response, "Idempotency-Replayed", "true");
+    http_client_close(&faulty->clients[2]);
+    api_assert_balance(&faulty->api, "a", "101.00 2");
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+static void read__waits_for_what_it_would_show(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    char byte;
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    send_deposit(faulty, 0, "k1");
+    wait_until_hanging(faulty);
+    http_client_open(&faulty->clients[1], faulty->api.server.port);
+    assert_true(http_client_request(&faulty->clients[1], "GET", "/accounts/a/balance", "", NULL));
+    struct http_response response;
+    assert_int_equal(http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &response),
+                     200);
+    assert_int_equal(recv(faulty->clients[1].descriptor, &byte, 1, MSG_DONTWAIT), -1);
+    set_mode(faulty, FAULTY_WORKS);
+    assert_answer(faulty, 1, 200, "{\"balance\":101.00,\"version\":2}");
+    assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
+    assert_int_equal(faulty->response.status, 201);
+    http_client_close(&faulty->clients[0]);
+    http_client_close(&faulty->clients[1]);
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+static void too_many__requests_in_flight_are_429(void **state)
+{
+    static const char *const arguments[] = {"--requests-max", "2", NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    send_deposit(faulty, 0, "k0");
+    send_deposit(faulty, 1, "k1");
+    wait_until_hanging(faulty);
+    send_deposit(faulty, 2, "k2");
+    send_deposit(faulty, 3, "k3");
+    unsigned refused = 0;
+    unsigned created = 0;
+    set_mode(faulty, FAULTY_HANGS);
+    /* two wait; of the others each is refused at once: receive those first */
+    for (unsigned i = 0; i < 4; i++) {
+        struct http_client *client = &faulty->clients[3 - i];
+        if (refused == 2)
+            set_mode(faulty, FAULTY_WORKS);
+        assert_true(http_client_receive(client, &faulty->response, false));
+        if (faulty->response.status == 429) {
+            api_assert_header(&faulty->response, "Retry-After", "1");
+            api_assert_body(&faulty->response, "{\"error\":\"Too many requests in flight\","
+                                               "\"code\":\"too_many_requests\","
+                                               "\"outcome\":\"not_applied\"}");
+            refused++;
+        }
+        created += faulty->response.status == 201;
+        http_client_close(client);
+    }
+    assert_int_equal(refused, 2);
+    assert_int_equal(created, 2);
+    api_assert_balance(&faulty->api, "a", "102.00 3");
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+static void stopping__finishes_what_waits_and_refuses_the_rest(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    static const char head[] = "POST /accounts/a/transactions HTTP/1.1\r\nHost: test\r\n"
+                               "Content-Length: 29\r\n\r\n{\"type\":";
+    struct faulty *faulty = faulty_start(arguments);
+    struct http_response response;
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    send_deposit(faulty, 0, "k1");
+    wait_until_hanging(faulty);
+    /* one in the middle of its request, one idle */
+    http_client_open(&faulty->clients[1], faulty->api.server.port);
+    assert_true(http_client_send(&faulty->clients[1], head, strlen(head)));
+    http_client_open(&faulty->clients[2], faulty->api.server.port);
+    assert_true(http_client_request(&faulty->clients[2], "GET", "/healthz", "", NULL));
+    assert_true(http_client_receive(&faulty->clients[2], &response, false));
+    server_process_signal(&faulty->api.server, SIGTERM);
+    assert_true(server_process_wait_log(&faulty->api.server, "event=stopping"));
+    /* the idle one is closed */
+    assert_true(http_client_is_closed(&faulty->clients[2]));
+    /* the half one may finish, and is refused */
+    assert_true(http_client_send(&faulty->clients[1], "\"Deposit\",\"amount\":1}", 21));
+    assert_answer(faulty, 1, 408, not_committed_at_1);
+    api_assert_header(&faulty->response, "Connection", "close");
+    /* the waiting one gets its answer */
+    set_mode(faulty, FAULTY_WORKS);
+    assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
+    assert_int_equal(faulty->response.status, 201);
+    for (unsigned i = 0; i < 3; i++)
+        http_client_close(&faulty->clients[i]);
+    assert_int_equal(server_process_wait(&faulty->api.server), 0);
+    assert_non_null(strstr(faulty->api.server.log, "event=stopped"));
+    start(faulty, arguments);
+    assert_non_null(strstr(faulty->api.server.log, "end=clean"));
+    api_assert_balance(&faulty->api, "a", "101.00 2");
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+static void withdraw__answers_500_when_it_could_not_be_committed(void **state)
+{
+    static const char *const arguments[] = {"--commit-timeout-ms", "100", NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    http_client_open(&faulty->clients[0], faulty->api.server.port);
+    assert_true(http_client_request(&faulty->clients[0], "POST", "/withdraw", API_JSON,
+                                    "{\"account_id\":\"a\",\"amount\":1}"));
+    assert_answer(faulty, 0, 500,
+                  "{\"error\":\"Transaction failed\","
+                  "\"details\":\"It is not known whether it was committed\"}");
+    http_client_close(&faulty->clients[0]);
+    set_mode(faulty, FAULTY_WORKS);
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failed_log__answers_unknown_and_ends_with_74),
+        cmocka_unit_test(hanging_log__answers_unknown_at_the_deadline),
+        cmocka_unit_test(read__waits_for_what_it_would_show),
+        cmocka_unit_test(too_many__requests_in_flight_are_429),
+        cmocka_unit_test(stopping__finishes_what_waits_and_refuses_the_rest),
+        cmocka_unit_test(withdraw__answers_500_when_it_could_not_be_committed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
