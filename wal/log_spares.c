@@ -57,20 +57,22 @@ static int log_make_spare(struct log *log)
     if (error == -ECANCELED)
         return error;
     if (error_is_full(error)) {
+        atomic_store_explicit(&log->disk_is_full, true, memory_order_relaxed);
         if (!log->storage_was_full)
             log_say(log, "event=storage_full segment=%" PRIu64, log->spare_number);
         log->storage_was_full = true;
-        atomic_store_explicit(&log->disk_is_full, true, memory_order_relaxed);
         return -ENOSPC;
     }
     if (error != 0) {
         log_poison(log, -error, "prepare_segment", log->spare_number, 0);
         return error;
     }
-    log->storage_was_full = false;
     atomic_store_explicit(&log->disk_is_full, false, memory_order_relaxed);
     log->spare_number++;
     log_add_spare(log, file);
+    if (log->storage_was_full)
+        log_say(log, "event=storage_has_room segment=%" PRIu64, log->spare_number - 1);
+    log->storage_was_full = false;
     return 0;
 }
 

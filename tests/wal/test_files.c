@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -330,6 +331,111 @@ static void many_threads__share_a_log_through_posix_calls(void **state)
     crowd_shares_a_log(channel_posix_create);
 }
 
+/* --- the disk fills up ----------------------------------------------------------------------- */
+
+/* Real files on a disk that can be full: writes that prepare segments are refused then. */
+struct full_disk {
+    struct place place;
+    struct storage_operations operations;
+    atomic_bool is_full;
+    sem_t full_seen;
+    sem_t room_seen;
+};
+
+static int full_disk_write(struct storage_file *file, const void *buffer, size_t length,
+                           uint64_t offset)
+{
+    /* The table that this function was called through stands in the disk. */
+    const char *operations = (const char *)file->storage->operations;
+    const struct full_disk *disk =
+        (const struct full_disk *)(operations - offsetof(struct full_disk, operations));
+    if (atomic_load(&disk->is_full) && offset == SEGMENT_HEADER_BYTES)
+        return -ENOSPC;
+    return pwrite(storage_posix_descriptor(file), buffer, length, (off_t)offset) == (ssize_t)length
+               ? 0
+               : -EIO;
+}
+
+static void full_disk_line(void *context, const char *line)
+{
+    struct full_disk *disk = context;
+    if (strstr(line, "event=storage_full") != NULL)
+        sem_post(&disk->full_seen);
+    if (strstr(line, "event=storage_has_room") != NULL)
+        sem_post(&disk->room_seen);
+}
+
+static void wait_for_line(sem_t *seen)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    assert_int_equal(sem_timedwait(seen, &until), 0);
+}
+
+/* Commits groups of one large record; the number of them until the log refuses. */
+static unsigned write_until_refused(struct log *log, struct channel *channel, int *error)
+{
+    static uint8_t bytes[SEGMENT / 4];
+    unsigned written = 0;
+    for (;; written++) {
+        struct log_reservation reservation;
+        *error = log_reserve(log, 0, sizeof(bytes), 1, &reservation);
+        if (*error != 0 || written == 20)
+            return written;
+        log_publish(log, &reservation, bytes);
+        if (!log_commit(log, channel, now_ns()))
+            return written; /* no spare yet: it is being made */
+        uint64_t workers;
+        while (!log_complete(log, channel, now_ns(), &workers)) {
+            struct pollfd readable = {.fd = channel->operations->descriptor(channel),
+                                      .events = POLLIN};
+            assert_true(poll(&readable, 1, 10000) == 1);
+        }
+    }
+}
+
+static void full_disk__refuses_and_resumes_by_itself(void **state)
+{
+    (void)state;
+    struct full_disk disk;
+    place_make(&disk.place);
+    disk.operations = *disk.place.storage->operations;
+    disk.operations.write = full_disk_write;
+    disk.place.storage->operations = &disk.operations;
+    sem_init(&disk.full_seen, 0, 0);
+    sem_init(&disk.room_seen, 0, 0);
+    struct channel *channel = make_channel(channel_posix_create);
+    struct meta meta = history_meta(SEGMENT);
+    assert_int_equal(meta_create(disk.place.storage, &meta), 0);
+    atomic_store(&disk.is_full, true);
+    struct log_options options = {
+        .storage = disk.place.storage,
+        .meta = meta,
+        .log_line = full_disk_line,
+        .log_context = &disk,
+        .background = true,
+    };
+    struct log *log;
+    struct log_report report;
+    assert_int_equal(log_open(&options, &log, &report), 0);
+    wait_for_line(&disk.full_seen);
+    assert_int_equal(log_writable(log), -ENOSPC);
+    int error;
+    assert_int_equal(write_until_refused(log, channel, &error), 3);
+    assert_int_equal(error, -ENOSPC);
+    assert_int_equal(log_failed(log), 0);
+
+    atomic_store(&disk.is_full, false);
+    wait_for_line(&disk.room_seen);
+    assert_true(write_until_refused(log, channel, &error) >= 3);
+    log_close(log, channel, true);
+    channel->operations->destroy(channel);
+    sem_destroy(&disk.full_seen);
+    sem_destroy(&disk.room_seen);
+    place_remove(&disk.place);
+}
+
 /* --- locks ----------------------------------------------------------------------------------- */
 
 static void second_process__is_refused_while_the_first_lives(void **state)
@@ -365,6 +471,7 @@ int main(void)
         cmocka_unit_test(posix_storage__answers_as_its_contract_says),
         cmocka_unit_test(many_threads__share_a_log_through_io_uring),
         cmocka_unit_test(many_threads__share_a_log_through_posix_calls),
+        cmocka_unit_test(full_disk__refuses_and_resumes_by_itself),
         cmocka_unit_test(second_process__is_refused_while_the_first_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -301,6 +301,35 @@ static void idle_mark__is_written_once_after_records(void **state)
     bench_end(&bench);
 }
 
+/* --- kill, then power failure ---------------------------------------------------------------- */
+
+/* The killed process had a frame in flight that fills its segment: it was written, not flushed.
+ * What recovery has shown must survive a power failure, though all that it wrote stands in the next
+ * segment. */
+static void record_seen_by_recovery__survives_a_power_failure(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench, SMALL_SEGMENT);
+    sim_disk_hold_completions(bench.disk, true);
+    assert_int_equal(history_append(&bench.history, 1, 5000), 0);
+    assert_true(log_commit(bench.history.log, bench.channel, 0));
+    struct bench after;
+    bench_attach(&after, sim_disk_kill(bench.disk));
+    sim_disk_hold_completions(bench.disk, false);
+    bench_end(&bench);
+
+    assert_int_equal(bench_open(&after, SMALL_SEGMENT), 0);
+    assert_int_equal(after.history.replayed, 1);
+    struct log_statistics statistics;
+    log_statistics(after.history.log, &statistics);
+    assert_int_equal(statistics.segments_started, 1); /* the recovery frame found no room */
+    bench_put(&after, 1, 100);
+    assert_int_equal(bench_crash_and_open(&after), 0);
+    assert_int_equal(after.history.replayed, 2);
+    bench_end(&after);
+}
+
 /* --- the disk fills up ----------------------------------------------------------------------- */
 
 static void full_disk__refuses_and_resumes_by_itself(void **state)
@@ -383,6 +412,7 @@ int main(void)
         cmocka_unit_test(groups__gather_while_one_is_in_flight),
         cmocka_unit_test(commit__waits_for_the_last_publish),
         cmocka_unit_test(idle_mark__is_written_once_after_records),
+        cmocka_unit_test(record_seen_by_recovery__survives_a_power_failure),
         cmocka_unit_test(full_disk__refuses_and_resumes_by_itself),
         cmocka_unit_test(second_open__is_refused_while_the_first_lives),
         cmocka_unit_test(verify__finds_the_same_as_recovery_and_changes_nothing),
