@@ -37,6 +37,8 @@ static void run_child(const char *program, const char *const *arguments, int log
         _exit(126);
     if (as_nobody && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
         _exit(126);
+    if (setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" LEAK_SUPPRESSIONS, 1) != 0)
+        _exit(126);
     execv(program, words);
     _exit(127);
 }
