@@ -61,8 +61,8 @@ struct log_report {
     uint64_t last_lsn;
     uint32_t epoch;         /* of this life of the log, after the recovery */
     uint64_t dropped_bytes; /* cut off as torn */
-    /* TORN: what was cut off. AMBIGUOUS and DAMAGED, or an error of replay: where. `reason`, in words
-     * (expected and found), for AMBIGUOUS and DAMAGED only. */
+    /* TORN: what was cut off. AMBIGUOUS and DAMAGED, or an error of replay: where. `reason`, in
+     * words (expected and found), for AMBIGUOUS and DAMAGED only. */
     char file[STORAGE_NAME_MAX];
     uint64_t offset;
     uint64_t lsn;

@@ -399,6 +399,7 @@ static void full_disk__refuses_and_resumes_by_itself(void **state)
 {
     (void)state;
     struct full_disk disk;
+    atomic_init(&disk.is_full, false);
     place_make(&disk.place);
     disk.operations = *disk.place.storage->operations;
     disk.operations.write = full_disk_write;
