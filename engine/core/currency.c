@@ -51,7 +51,8 @@ static const struct currency DEFAULT_CURRENCY = {"USD", 2};
 const struct currency *currency_find(const char *code, size_t code_length)
 {
     char wanted[FLORIN_CURRENCY_MAX + 1] = {0};
-    if (code_length > FLORIN_CURRENCY_MAX)
+    /* A terminator that was counted in is not part of a code, though padding would hide it. */
+    if (code_length == 0 || code_length > FLORIN_CURRENCY_MAX || code[code_length - 1] == '\0')
         return NULL;
     memcpy(wanted, code, code_length);
 
