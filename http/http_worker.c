@@ -76,6 +76,21 @@ static void pause_listener(struct http_listener *listener)
 {
     h2o_socket_read_stop(listener->socket);
     listener->is_paused = true;
+    listener->paused_ms = h2o_now(listener->worker->loop);
+}
+
+/* Out of descriptors or memory: the connection stays in the kernel's queue and would wake the loop
+ * again at once. Said once until it works again. */
+static void pause_after_failure(struct http_listener *listener, int error)
+{
+    struct event_line line;
+    pause_listener(listener);
+    if (listener->is_failing)
+        return;
+    listener->is_failing = true;
+    event_line_begin(&line, EVENT_WARN, "accept_failed");
+    event_line_text(&line, "reason", strerror(error));
+    event_line_write(&line, listener->worker->server->options.log);
 }
 
 static bool admit(struct http_listener *listener, h2o_socket_t *socket)
@@ -119,12 +134,11 @@ static void on_accept(h2o_socket_t *socket, const char *error)
         errno = 0;
         h2o_socket_t *accepted = h2o_evloop_socket_accept(socket);
         if (accepted == NULL) {
-            /* Out of descriptors or memory: the connection stays in the queue and would wake the
-             * loop again at once. */
             if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-                pause_listener(listener);
+                pause_after_failure(listener, errno);
             return;
         }
+        listener->is_failing = false;
         if (admit(listener, accepted)) {
             h2o_accept(&worker->accept, accepted);
         } else {
@@ -141,7 +155,8 @@ static bool resume_listeners(struct http_worker *worker)
         struct http_listener *listener = &worker->listeners[i];
         if (!listener->is_paused || listener->socket == NULL)
             continue;
-        if (connection_limits_have_room(&worker->server->limits)) {
+        bool rested = h2o_now(worker->loop) - listener->paused_ms >= PAUSE_WAIT_MS;
+        if (rested && connection_limits_have_room(&worker->server->limits)) {
             listener->is_paused = false;
             h2o_socket_read_start(listener->socket, on_accept);
         } else {

@@ -21,7 +21,9 @@ struct http_listener {
     struct http_worker *worker;
     h2o_socket_t *socket; /* NULL: closed */
     bool is_unix;
-    bool is_paused; /* not accepting: too many connections, or no descriptors left */
+    bool is_paused;     /* not accepting: too many connections, or no descriptors left */
+    bool is_failing;    /* accept() has failed, and it was said */
+    uint64_t paused_ms; /* when, in the loop's time */
 };
 
 struct http_worker {

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/florind_run.h"
@@ -30,6 +32,25 @@ struct faulty_context {
     struct faulty_switch *control;
     int wake_descriptor;
 };
+
+/* The real directory's, but that files of the log open only while the disk does not hang: so that
+ * a test can hold a server in its recovery. */
+struct faulty_storage {
+    struct storage_operations operations;
+    const struct storage_operations *real;
+    struct faulty_switch *control;
+};
+
+static int faulty_open(struct storage *storage, const char *name, enum storage_open mode,
+                       struct storage_file **file)
+{
+    /* The operations stand at the start of what a test's storage knows. */
+    const struct faulty_storage *faulty = (const void *)storage->operations;
+    const struct timespec pause = {.tv_nsec = 1000000};
+    while (strncmp(name, "log/", 4) == 0 && atomic_load(&faulty->control->mode) == FAULTY_HANGS)
+        nanosleep(&pause, NULL);
+    return faulty->real->open(storage, name, mode, file);
+}
 
 static void wake(const struct faulty_channel *channel)
 {
@@ -120,6 +141,13 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     if (storage_posix_create(options.data, true, &devices.storage) != 0)
         return EXIT_CANNOT_CREATE;
+    struct faulty_storage storage = {
+        .operations = *devices.storage->operations,
+        .real = devices.storage->operations,
+        .control = faults.control,
+    };
+    storage.operations.open = faulty_open;
+    devices.storage->operations = &storage.operations;
     int code = (int)florind_run(&options, &devices);
     storage_posix_destroy(devices.storage);
     return code;

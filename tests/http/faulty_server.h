@@ -10,7 +10,7 @@
 
 enum faulty_mode {
     FAULTY_WORKS,
-    FAULTY_HANGS, /* writes start and do not end until the mode changes */
+    FAULTY_HANGS, /* writes start and do not end, files of the log do not open, until it changes */
     FAULTY_FAILS, /* writes end with EIO */
 };
 

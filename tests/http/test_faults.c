@@ -37,7 +37,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void start(struct faulty *faulty, const char *const *arguments)
+static void spawn(struct faulty *faulty, const char *const *arguments)
 {
     char switch_text[16];
     char wake_text[16];
@@ -50,11 +50,17 @@ static void start(struct faulty *faulty, const char *const *arguments)
     snprintf(switch_text, sizeof(switch_text), "%d", faulty->switch_descriptor);
     snprintf(wake_text, sizeof(wake_text), "%d", faulty->wake_descriptor);
     server_process_spawn(&faulty->api.server, FAULTY_SERVER_PATH, words, false);
-    assert_true(server_process_wait_log(&faulty->api.server, "event=ready"));
+    assert_true(server_process_wait_log(&faulty->api.server, "event=listening"));
     faulty->api.server.port = server_process_log_number(&faulty->api.server, " port=");
 }
 
-static struct faulty *faulty_start(const char *const *arguments)
+static void start(struct faulty *faulty, const char *const *arguments)
+{
+    spawn(faulty, arguments);
+    assert_true(server_process_wait_log(&faulty->api.server, "event=ready"));
+}
+
+static struct faulty *faulty_make(void)
 {
     struct faulty *faulty = calloc(1, sizeof(*faulty));
     assert_non_null(faulty);
@@ -66,6 +72,12 @@ static struct faulty *faulty_start(const char *const *arguments)
     faulty->control = mmap(NULL, sizeof(*faulty->control), PROT_READ | PROT_WRITE, MAP_SHARED,
                            faulty->switch_descriptor, 0);
     assert_true(faulty->control != MAP_FAILED);
+    return faulty;
+}
+
+static struct faulty *faulty_start(const char *const *arguments)
+{
+    struct faulty *faulty = faulty_make();
     start(faulty, arguments);
     api_open_account(&faulty->api, "a", "100.00");
     return faulty;
@@ -148,6 +160,7 @@ static void failed_log__answers_unknown_and_ends_with_74(void **state)
     assert_int_equal(server_process_wait(&faulty->api.server), 74);
     assert_true(now_ms() - failed_at < 1000);
     assert_non_null(strstr(faulty->api.server.log, "event=disk_failed"));
+    assert_non_null(strstr(faulty->api.server.log, "reason=\"Input/output error\""));
     http_client_close(&faulty->clients[0]);
     http_client_close(&faulty->clients[1]);
 
@@ -290,6 +303,54 @@ static void stopping__finishes_what_waits_and_refuses_the_rest(void **state)
     faulty_end(faulty);
 }
 
+static int call(struct faulty *faulty, const char *method, const char *path, const char *body)
+{
+    return http_call(faulty->api.server.port, method, path, API_JSON, body, &faulty->response);
+}
+
+static void recovering__answers_503_with_its_progress(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    static const char recovering[] = "{\"error\":\"Recovering\",\"code\":\"recovering\","
+                                     "\"progress\":0.00,\"outcome\":\"not_applied\"}";
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    server_process_stop(&faulty->api.server);
+    set_mode(faulty, FAULTY_HANGS);
+    spawn(faulty, arguments);
+    assert_int_equal(call(faulty, "GET", "/accounts/a/balance", NULL), 503);
+    api_assert_body(&faulty->response, recovering);
+    api_assert_header(&faulty->response, "Retry-After", "1");
+    assert_int_equal(
+        call(faulty, "POST", "/accounts/a/transactions", "{\"type\":\"Deposit\",\"amount\":1}"),
+        503);
+    api_assert_body(&faulty->response, recovering);
+    assert_int_equal(call(faulty, "POST", "/accounts", "{\"id\":\"a\"}"), 503);
+    api_assert_body(&faulty->response, recovering);
+    assert_int_equal(call(faulty, "GET", "/readyz", NULL), 503);
+    api_assert_body(&faulty->response, recovering);
+    assert_int_equal(call(faulty, "POST", "/withdraw", "{\"account_id\":\"a\",\"amount\":1}"), 500);
+    api_assert_body(&faulty->response,
+                    "{\"error\":\"Transaction failed\",\"details\":\"Recovering\"}");
+    /* syntax comes first, and life is another question */
+    assert_int_equal(call(faulty, "POST", "/accounts", "{"), 400);
+    assert_int_equal(call(faulty, "GET", "/healthz", NULL), 200);
+    assert_int_equal(call(faulty, "GET", "/metrics", NULL), 200);
+
+    set_mode(faulty, FAULTY_WORKS);
+    assert_true(server_process_wait_log(&faulty->api.server, "event=ready"));
+    assert_int_equal(call(faulty, "GET", "/readyz", NULL), 200);
+    api_assert_balance(&faulty->api, "a", "100.00 1");
+    server_process_stop(&faulty->api.server);
+
+    /* an end during recovery is an end */
+    set_mode(faulty, FAULTY_HANGS);
+    spawn(faulty, arguments);
+    server_process_signal(&faulty->api.server, SIGTERM);
+    assert_int_equal(server_process_wait(&faulty->api.server), 0);
+    faulty_end(faulty);
+}
+
 static void withdraw__answers_500_when_it_could_not_be_committed(void **state)
 {
     static const char *const arguments[] = {"--commit-timeout-ms", "100", NULL};
@@ -316,6 +377,7 @@ int main(void)
         cmocka_unit_test(read__waits_for_what_it_would_show),
         cmocka_unit_test(too_many__requests_in_flight_are_429),
         cmocka_unit_test(stopping__finishes_what_waits_and_refuses_the_rest),
+        cmocka_unit_test(recovering__answers_503_with_its_progress),
         cmocka_unit_test(withdraw__answers_500_when_it_could_not_be_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

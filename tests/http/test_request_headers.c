@@ -74,16 +74,8 @@ static void key__of_255_bytes_is_the_longest(void **state)
 
 static void key__malformed_is_a_fault(void **state)
 {
-    static const char *const values[] = {"",
-                                         "\"\"",
-                                         "\"abc",
-                                         "\"a\"b\"",
-                                         "\"a\\",
-                                         "\"a\\n\"",
-                                         "a\x01"
-                                         "b",
-                                         "a\x7f",
-                                         "\"a\tb\""};
+    static const char *const values[] = {"",         "\"\"",   "\"abc", "\"a\"b\"", "\"a\\",
+                                         "\"a\\n\"", "a\001b", "a\x7f", "\"a\tb\""};
     struct request_headers headers;
     (void)state;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
