@@ -62,8 +62,8 @@ size_t account_table_memory_bytes(uint64_t accounts_max);
 /* `memory`: zeroed, aligned to 64, kept by the caller. */
 void account_table_init(struct account_table *table, uint64_t accounts_max, void *memory);
 
-/* Asks the cache for the slot that account_table_find() of this hash compares first. The index should
- * be in the cache already (slot_index_prefetch()). */
+/* Asks the cache for the slot that account_table_find() of this hash compares first. The index
+ * should be in the cache already (slot_index_prefetch()). */
 static inline void account_table_prefetch(const struct account_table *table, uint64_t hash)
 {
     struct slot_index_cursor cursor = slot_index_start(&table->index, hash);
@@ -74,8 +74,8 @@ static inline void account_table_prefetch(const struct account_table *table, uin
 }
 
 /* NULL: not there. `hash` is hash_account() of the id. */
-struct account *account_table_find(const struct account_table *table, uint64_t hash,
-                                   const char *id, size_t id_length);
+struct account *account_table_find(const struct account_table *table, uint64_t hash, const char *id,
+                                   size_t id_length);
 
 /* What a new account is made of; strings are copied. */
 struct account_content {

@@ -35,12 +35,12 @@ __attribute__((warn_unused_result)) bool money_subtract(int64_t a, int64_t b, in
  * plus sign, exponent, space, NaN). false: not of that form or more than 18 significant digits
  * and out of range; *decimal is untouched. */
 __attribute__((warn_unused_result)) bool money_parse(const char *text, size_t length,
-                                             struct money_decimal *decimal);
+                                                     struct money_decimal *decimal);
 
 /* Whole units to minor units of a currency with `exponent` decimals. false: it has more decimals
  * than the currency, or is out of range; *minor is untouched. */
-__attribute__((warn_unused_result)) bool money_to_minor(struct money_decimal decimal, uint8_t exponent,
-                                                int64_t *minor);
+__attribute__((warn_unused_result)) bool money_to_minor(struct money_decimal decimal,
+                                                        uint8_t exponent, int64_t *minor);
 
 /* Writes minor units with exactly `exponent` decimals ("350.00", "-0.05", "7") and a terminator;
  * returns the length without it. `minor` is not INT64_MIN; exponent <= MONEY_SCALE_MAX. */

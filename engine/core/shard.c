@@ -22,7 +22,7 @@
 
 _Static_assert((int)SHARD_STAGE_BYTES_MAX >= (int)FLORIN_RECORD_MAX, "a stage holds a record");
 
-/* --- the answer ----------------------------------------------------------------------------- */
+/* --- the answer -------------------------------------------------------------------------- */
 
 /* The account as it is now: what a refusal, a read or a repeated opening shows. */
 static void answer_with_account(const struct shard *shard, const struct account *account,
@@ -75,7 +75,7 @@ static void answer_with_seen_key(const struct key_entry *seen, const struct flor
     result->time_ns = seen->time_ns;
 }
 
-/* --- syntax --------------------------------------------------------------------------------- */
+/* --- syntax ------------------------------------------------------------------------------ */
 
 static bool text_is_missing(const char *text, size_t length)
 {
@@ -167,7 +167,7 @@ static enum florin_status check_syntax(const struct florin_command *command,
     return check_posting(command, field);
 }
 
-/* --- the stage ------------------------------------------------------------------------------ */
+/* --- the stage --------------------------------------------------------------------------- */
 
 static uint64_t next_provisional_lsn(const struct shard *shard)
 {
@@ -211,7 +211,7 @@ static void stage_record(struct shard *shard, struct record *record, struct acco
     stage->byte_count += (uint32_t)record_encode(record, stage->bytes + stage->byte_count);
 }
 
-/* --- deposit, withdraw ---------------------------------------------------------------------- */
+/* --- deposit, withdraw ------------------------------------------------------------------- */
 
 /* What the account says to it. `*balance_minor` is the balance after; unchanged by a refusal. */
 static enum florin_status decide_posting(const struct account *account,
@@ -332,7 +332,7 @@ static void execute_posting(struct shard *shard, const struct florin_command *co
                    answer);
 }
 
-/* --- open, read ----------------------------------------------------------------------------- */
+/* --- open, read -------------------------------------------------------------------------- */
 
 static bool account_has_content(const struct shard *shard, const struct account *account,
                                 const struct account_content *content)
@@ -418,7 +418,7 @@ static void execute_read(struct shard *shard, const struct florin_command *comma
     answer_with_details(shard, account, answer);
 }
 
-/* --- public --------------------------------------------------------------------------------- */
+/* --- public ------------------------------------------------------------------------------ */
 
 size_t shard_memory_bytes(const struct shard_options *options)
 {

@@ -23,7 +23,11 @@
  * remembered: it says nothing about an account, and would let strangers fill the key table.
  *
  * Opening an account that is there with the same content (currency, opening balance, minimum
- * balance, metadata) answers APPLIED and `replayed`; with other content ACCOUNT_EXISTS.
+ * balance, metadata) answers APPLIED and `replayed`; with other content ACCOUNT_EXISTS. Both show
+ * the account as it is now; transaction_id is 0, because the opening's position is not kept.
+ *
+ * A command with a new key when the keys are full answers KEYS_FULL, also when the account would
+ * have refused it: a refusal that cannot be remembered is not given.
  *
  * Thread: the owner's.
  */
@@ -57,9 +61,9 @@ struct shard_options {
 };
 
 struct shard_staged {
-    uint32_t offset;        /* of the record in stage.bytes */
+    uint32_t offset; /* of the record in stage.bytes */
     uint32_t account_slot;
-    uint32_t key_slot;      /* SHARD_NO_SLOT: the command had no key */
+    uint32_t key_slot; /* SHARD_NO_SLOT: the command had no key */
 };
 #define SHARD_NO_SLOT UINT32_MAX
 
@@ -93,9 +97,9 @@ void shard_init(struct shard *shard, const struct shard_options *options, void *
 /* Room for one more record of any size. Without it the caller must seal and clear first. */
 bool shard_stage_has_room(const struct shard *shard);
 
-/* Ask the cache for what shard_execute() will read, so that the misses of some commands (16 did best)
- * overlap: for all of them the first and, when they have keys, the second; then for all of them the
- * third, which needs what the first has fetched; then execute them. Hints only: nothing
+/* Ask the cache for what shard_execute() will read, so that the misses of some commands (16 did
+ * best) overlap: for all of them the first and, when they have keys, the second; then for all of
+ * them the third, which needs what the first has fetched; then execute them. Hints only: nothing
  * depends on them but speed, threefold at a million accounts. */
 void shard_prefetch(const struct shard *shard, uint64_t account_hash);
 void shard_prefetch_key(const struct shard *shard, const struct florin_command *command);
@@ -103,8 +107,8 @@ void shard_prefetch_account(const struct shard *shard, uint64_t account_hash);
 
 /* Runs one command. `account_hash` is hash_account() of its id (any value when the id is not
  * valid). Needs shard_stage_has_room(). result.metadata points into the shard. */
-void shard_execute(struct shard *shard, const struct florin_command *command,
-                   uint64_t account_hash, uint64_t now_ns, struct shard_answer *answer);
+void shard_execute(struct shard *shard, const struct florin_command *command, uint64_t account_hash,
+                   uint64_t now_ns, struct shard_answer *answer);
 
 /* Gives the staged records the LSNs first_lsn, first_lsn + 1, ... */
 void shard_seal(struct shard *shard, uint64_t first_lsn);
@@ -138,9 +142,8 @@ enum shard_replay {
 const char *shard_replay_text(enum shard_replay replay);
 
 /* Applies a record of the log. The caller passes only records of this shard, in log order. */
-__attribute__((warn_unused_result)) enum shard_replay shard_replay(struct shard *shard,
-                                                           const struct record *record,
-                                                           uint64_t account_hash, uint64_t lsn);
+__attribute__((warn_unused_result)) enum shard_replay
+shard_replay(struct shard *shard, const struct record *record, uint64_t account_hash, uint64_t lsn);
 
 /* A sum over all accounts and keys: the same state gives the same digest, and digests of shards
  * added up do not depend on how many shards there are. Stage must be empty. */

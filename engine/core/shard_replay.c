@@ -137,7 +137,7 @@ enum shard_replay shard_replay(struct shard *shard, const struct record *record,
     return replay;
 }
 
-/* --- digest and audit ------------------------------------------------------------------------- */
+/* --- digest and audit -------------------------------------------------------------------- */
 
 enum {
     DIGEST_NUMBERS = 8,

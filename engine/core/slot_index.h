@@ -86,7 +86,7 @@ static inline bool slot_index_next(struct slot_index_cursor *cursor, uint32_t *s
 /* Adds an entry that is not there yet. false: the memory given at init is used up (the table is
  * left as it was). */
 __attribute__((warn_unused_result)) bool slot_index_insert(struct slot_index *index, uint64_t hash,
-                                                   uint32_t slot);
+                                                           uint32_t slot);
 
 /* --- inline parts ------------------------------------------------------------------------- */
 

@@ -3,8 +3,7 @@
 
 enum { WORKLOAD_COMMANDS = 30000, SHARDS = 3 };
 
-/* --- a random workload --------------------------------------------------------------------------
- */
+/* --- a random workload ------------------------------------------------------------------- */
 
 static void random_id(uint64_t *random, char id[FLORIN_ACCOUNT_ID_MAX + 1])
 {
@@ -155,8 +154,7 @@ static void replay__into_more_shards_gives_the_same_sum(void **state)
     assert_int_equal(sum, shard_digest(&live->shard));
 }
 
-/* --- what does not follow
- * --------------------------------------------------------------------------- */
+/* --- what does not follow ---------------------------------------------------------------- */
 
 static enum shard_replay replay_one(struct ledger *ledger, const struct record *record,
                                     uint64_t lsn)
@@ -286,8 +284,7 @@ static void more_than_fits__is_refused_by_name(void **state)
     assert_int_equal(account_of(ledger, "a0")->version, 1 + LEDGER_KEYS_MAX);
 }
 
-/* --- the digest
- * ---------------------------------------------------------------------------------------- */
+/* --- the digest -------------------------------------------------------------------------- */
 
 /* Whatever differs between two states shows in the digest. */
 static void digest__depends_on_every_part_of_the_state(void **state)
