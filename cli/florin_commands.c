@@ -166,7 +166,7 @@ enum exit_code florin_balance(const struct florin_call *call)
 {
     struct remote remote;
     struct remote_answer answer;
-    struct account_view view;
+    struct account_view view = {.version = 0};
     if (!open_remote(call, &remote))
         return EXIT_USAGE;
     enum exit_code code = read_account(call, &remote, &answer, &view);
@@ -238,7 +238,7 @@ enum exit_code florin_open_account(const struct florin_call *call)
 {
     struct remote remote;
     struct remote_answer answer;
-    struct account_view view;
+    struct account_view view = {.version = 0};
     char bytes[BODY_BYTES];
     struct json_text body;
     json_text_init(&body, bytes, sizeof(bytes));
@@ -302,7 +302,7 @@ static enum exit_code correct(const struct florin_call *call, struct remote *rem
 static enum exit_code reset(const struct florin_call *call, struct remote *remote,
                             struct remote_answer *answer)
 {
-    struct account_view view;
+    struct account_view view = {.version = 0};
     for (int i = 0; i < RESET_TRIES; i++) {
         int64_t missing;
         enum exit_code code = read_account(call, remote, answer, &view);

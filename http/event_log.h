@@ -43,6 +43,6 @@ void event_line_write(struct event_line *line, const struct event_log *log);
 
 /* A line that others made in key=value form, without time and newline: gets a time, and a level
  * when it has none. Fits florin_options.log_line, with a struct event_log as its context. */
-void event_log_line(void *log, const char *line);
+void event_log_line(void *log, const char *text);
 
 #endif

@@ -72,8 +72,8 @@ struct server {
     bool is_joined;
 };
 
-/* A thread's main function; `worker` is a struct http_worker. */
-void *http_worker_run(void *worker);
+/* A thread's main function; `argument` is a struct http_worker. */
+void *http_worker_run(void *argument);
 
 /* Answers what the engine has results for; returns how many. */
 size_t http_worker_answer(struct http_worker *worker);

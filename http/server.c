@@ -87,44 +87,44 @@ static int init_locks(struct server *server)
     return error;
 }
 
-int server_create(const struct server_options *options, struct server **result, size_t *failed)
+int server_create(const struct server_options *options, struct server **server, size_t *failed)
 {
     assert(options->address_count >= 1 && options->address_count <= SERVER_ADDRESSES_MAX);
     *failed = 0;
-    struct server *server = calloc(1, sizeof(*server));
-    if (server == NULL)
+    struct server *created = calloc(1, sizeof(*created));
+    if (created == NULL)
         return -ENOMEM;
-    server->options = *options;
-    memcpy(server->addresses, options->addresses,
-           options->address_count * sizeof(server->addresses[0]));
-    server->options.addresses = server->addresses;
-    server->worker_count = ledger_worker_count(options->ledger);
+    created->options = *options;
+    memcpy(created->addresses, options->addresses,
+           options->address_count * sizeof(created->addresses[0]));
+    created->options.addresses = created->addresses;
+    created->worker_count = ledger_worker_count(options->ledger);
 
-    int error = init_locks(server);
+    int error = init_locks(created);
     if (error != 0)
         goto free_server;
-    error = connection_limits_init(&server->limits, options->connections_max,
+    error = connection_limits_init(&created->limits, options->connections_max,
                                    options->connections_per_address_max);
     if (error != 0)
         goto deinit_locks;
-    error = create_workers(server);
+    error = create_workers(created);
     if (error == 0)
-        error = open_addresses(server, failed);
+        error = open_addresses(created, failed);
     if (error != 0)
         goto free_workers;
     /* Never to a file: a body is small, and the loop must not wait for a disk. */
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
-    *result = server;
+    *server = created;
     return 0;
 
 free_workers:
-    free_workers(server);
-    connection_limits_deinit(&server->limits);
+    free_workers(created);
+    connection_limits_deinit(&created->limits);
 deinit_locks:
-    pthread_cond_destroy(&server->changed);
-    pthread_mutex_destroy(&server->mutex);
+    pthread_cond_destroy(&created->changed);
+    pthread_mutex_destroy(&created->mutex);
 free_server:
-    free(server);
+    free(created);
     return error;
 }
 

@@ -59,7 +59,7 @@ static bool parse_type(struct transaction_request *request, const struct json_ob
                        struct request_fault *fault)
 {
     bool found = false;
-    for (uint8_t i = 0; i < SPELLINGS; i++) {
+    for (unsigned i = 0; i < SPELLINGS; i++) {
         enum florin_command_kind kind = FLORIN_DEPOSIT;
         if (!json_object_has(object, type_names[i]))
             continue;
@@ -69,7 +69,7 @@ static bool parse_type(struct transaction_request *request, const struct json_ob
             return conflict(fault, type_names[i], type_names[0]);
         request->kind = kind;
         if (!found)
-            request->spelling.type = i;
+            request->spelling.type = (uint8_t)i;
         found = true;
     }
     return found || request_fault_set(fault, type_names[0], "\"%s\" is missing", type_names[0]);
@@ -79,7 +79,7 @@ static bool parse_amount(struct transaction_request *request, const struct json_
                          struct request_fault *fault)
 {
     bool found = false;
-    for (uint8_t i = 0; i < SPELLINGS; i++) {
+    for (unsigned i = 0; i < SPELLINGS; i++) {
         const char *name = amount_names[i];
         struct money_decimal amount;
         if (!json_object_has(object, name))
@@ -93,7 +93,7 @@ static bool parse_amount(struct transaction_request *request, const struct json_
             return conflict(fault, name, amount_names[0]);
         request->amount = amount;
         if (!found)
-            request->spelling.amount = i;
+            request->spelling.amount = (uint8_t)i;
         found = true;
     }
     return found || request_fault_set(fault, amount_names[0], "\"%s\" is missing", amount_names[0]);
@@ -103,7 +103,7 @@ static bool parse_version(struct transaction_request *request, const struct json
                           struct request_fault *fault)
 {
     bool found = false;
-    for (uint8_t i = 0; i < SPELLINGS; i++) {
+    for (unsigned i = 0; i < SPELLINGS; i++) {
         uint64_t version;
         if (!json_object_has(object, version_names[i]))
             continue;
@@ -113,7 +113,7 @@ static bool parse_version(struct transaction_request *request, const struct json
             return conflict(fault, version_names[i], version_names[0]);
         request->expected_version = version;
         if (!found)
-            request->spelling.expected_version = i;
+            request->spelling.expected_version = (uint8_t)i;
         found = true;
     }
     return true;

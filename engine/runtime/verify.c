@@ -5,6 +5,7 @@
 #include "verify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -78,9 +79,10 @@ static int read_meta(struct storage *storage, struct meta *meta, struct verify_r
     if (error != -EBADMSG && error != -EPROTONOSUPPORT)
         return error;
     report->log.end = LOG_END_DAMAGED;
-    strcpy(report->log.file, "meta");
-    strcpy(report->log.reason, error == -EBADMSG ? "it is damaged or not a file of Florin"
-                                                 : "it is of another version of Florin");
+    snprintf(report->log.file, sizeof(report->log.file), "meta");
+    snprintf(report->log.reason, sizeof(report->log.reason), "it is %s",
+             error == -EBADMSG ? "damaged or not a file of Florin"
+                               : "of another version of Florin");
     return -EBADMSG;
 }
 
