@@ -480,6 +480,9 @@ static void time__grows_even_when_the_clock_does_not(void **state)
         struct shard_answer answer = run_posting(ledger, FLORIN_DEPOSIT, "alice", NULL, 1, 0);
         assert_int_equal(answer.result.time_ns, ++last_ns);
     }
+    ledger->now_ns = last_ns - 1; /* stands still: the next command sees last_ns again */
+    assert_int_equal(run_posting(ledger, FLORIN_DEPOSIT, "alice", NULL, 1, 0).result.time_ns,
+                     ++last_ns);
     ledger->now_ns = last_ns + 1000;
     uint64_t expected_ns = ledger->now_ns + 1;
     assert_int_equal(run_posting(ledger, FLORIN_DEPOSIT, "alice", NULL, 1, 0).result.time_ns,
