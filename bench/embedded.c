@@ -215,7 +215,7 @@ static void usage(FILE *out)
           "  --deposits N     default 10000000\n"
           "  --workers N      default 2\n"
           "  --clients N      submitting threads (default 1)\n"
-          "  --outstanding N  commands of one client that are unanswered (default 16384)\n"
+          "  --outstanding N  commands of one client that are unanswered (default 32768)\n"
           "  --io KIND        auto, uring, posix (default auto)\n",
           out);
 }
@@ -299,7 +299,7 @@ int main(int argc, char **argv)
     struct arguments arguments = {
         .accounts = 1000000,
         .deposits = 10000000,
-        .outstanding = 16384,
+        .outstanding = 32768,
         .clients = 1,
     };
     florin_options_init(&arguments.options);

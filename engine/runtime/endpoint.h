@@ -41,8 +41,9 @@ enum {
     /* Between workers: some 2,000 deposits and their results on the way, far more than one round
      * of a loop brings in. */
     ENDPOINT_WORKER_RING_BYTES = 256 * 1024,
-    /* For embedded clients, who send in bulk: 8192 deposits, a full group, and their results. */
-    ENDPOINT_CLIENT_RING_BYTES = 1024 * 1024,
+    /* For embedded clients, who send in bulk: some 30,000 deposits and their results, three full
+     * groups, so that one gathers while another is committed and a third is read. */
+    ENDPOINT_CLIENT_RING_BYTES = 4 * 1024 * 1024,
 };
 
 /* Rings of `ring_bytes` each way to every worker but number `except` (UINT_MAX: to all). 0 or

@@ -92,6 +92,18 @@ static bool apply_window(struct replayer *replayer, const struct replay_item *it
     return true;
 }
 
+/* First of two steps; the second, of what the first has fetched, is in apply_window(). */
+static void prefetch_item(const struct shard *shard, const struct replay_item *item)
+{
+    const struct record *record = &item->record;
+    struct florin_command named = {.account = record->id,
+                                   .account_length = record->id_length,
+                                   .key = record->key,
+                                   .key_length = record->key_length};
+    shard_prefetch(shard, item->hash);
+    shard_prefetch_key(shard, &named);
+}
+
 /* Applies the records of this replayer's shard. */
 static void walk_chunk(struct replayer *replayer, const struct chunk *chunk)
 {
@@ -112,7 +124,7 @@ static void walk_chunk(struct replayer *replayer, const struct chunk *chunk)
         if (ledger_owner(ledger, item->hash) != replayer->worker->number)
             continue;
         item->lsn = lsn;
-        shard_prefetch(&replayer->worker->shard, item->hash);
+        prefetch_item(&replayer->worker->shard, item);
         if (++count == REPLAY_WINDOW) {
             if (!apply_window(replayer, window, count))
                 return;
