@@ -132,9 +132,9 @@ int main(int argc, char **argv)
     struct ledger_devices devices = {.create_channel = create_channel, .context = &faults};
     if (argc < 3)
         return EXIT_USAGE;
-    faults.control =
-        mmap(NULL, sizeof(*faults.control), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]), 0);
-    faults.wake_descriptor = atoi(argv[2]);
+    faults.control = mmap(NULL, sizeof(*faults.control), PROT_READ | PROT_WRITE, MAP_SHARED,
+                          (int)strtol(argv[1], NULL, 10), 0);
+    faults.wake_descriptor = (int)strtol(argv[2], NULL, 10);
     if (faults.control == MAP_FAILED)
         return EXIT_USAGE;
     if (florind_options_read(&options, argc - 2, argv + 2) != OPTIONS_RUN)

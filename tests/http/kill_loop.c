@@ -115,12 +115,15 @@ static uint64_t next_random(uint64_t *seed)
 
 static int64_t read_minor(const struct loop *loop, const char *body, const char *name)
 {
-    long long whole;
-    unsigned cents;
+    char *end;
     const char *value = strstr(body, name);
-    if (value == NULL || sscanf(value + strlen(name), "%lld.%2u", &whole, &cents) != 2)
+    if (value == NULL)
         fault(loop, "no %s in %s", name, body);
-    return whole * 100 + cents;
+    /* No balance here is negative. */
+    int64_t whole = strtoll(value + strlen(name), &end, 10);
+    if (*end != '.')
+        fault(loop, "no cents in %s", body);
+    return whole * 100 + strtoll(end + 1, NULL, 10);
 }
 
 static uint64_t read_number(const struct loop *loop, const char *body, const char *name)
@@ -416,8 +419,11 @@ int main(int argc, char **argv)
     struct loop *loop = calloc(1, sizeof(*loop));
     unsigned rounds = 20;
     int option;
-    if (loop == NULL || (loop->clients = calloc(CLIENTS, sizeof(*loop->clients))) == NULL)
+    if (loop == NULL)
         return 1;
+    loop->clients = calloc(CLIENTS, sizeof(*loop->clients));
+    if (loop->clients == NULL)
+        fault(loop, "no memory");
     loop->io = "auto";
     loop->seed = (uint64_t)time(NULL);
     pthread_mutex_init(&loop->mutex, NULL);
@@ -430,7 +436,7 @@ int main(int argc, char **argv)
         else if (option == 'i')
             loop->io = optarg;
         else
-            return 64;
+            fault(loop, "usage: kill_loop [--rounds N] [--seed N] [--io auto|uring|posix]");
     }
     printf("kill_loop: seed %" PRIu64 "\n", loop->seed);
     fflush(stdout);

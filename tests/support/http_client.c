@@ -51,7 +51,7 @@ void http_client_open_path(struct http_client *client, const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
         give_up("path");
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     open_socket(client, (const struct sockaddr *)&address, sizeof(address));
 }
 
@@ -142,8 +142,9 @@ static bool receive_head(struct http_client *client, struct http_response *respo
     memcpy(response->head, client->bytes, length);
     response->head[length] = '\0';
     take(client, length);
-    if (sscanf(response->head, "HTTP/1.1 %d", &response->status) != 1)
+    if (strncmp(response->head, "HTTP/1.1 ", 9) != 0)
         give_up("no status line");
+    response->status = (int)strtol(response->head + 9, NULL, 10);
     return true;
 }
 
