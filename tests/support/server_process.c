@@ -144,8 +144,10 @@ int server_process_wait(struct server_process *process)
         (void)read_log(process, 0);
         count = poll(&ended, 1, 20);
     }
-    if (count != 1)
-        give_up("the process does not end");
+    if (count != 1) {
+        fprintf(stderr, "process %d does not end; its log:\n%s", (int)process->pid, process->log);
+        abort();
+    }
     close(descriptor);
     while (read_log(process, 0)) {
         struct pollfd more = {.fd = process->log_descriptor, .events = POLLIN};
