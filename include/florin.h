@@ -170,15 +170,15 @@ struct florin_result {
     uint64_t user_data;
     enum florin_status status;
     enum florin_command_kind kind;
-    bool replayed;            /* the key was seen before: this is the first answer again */
-    enum florin_field field;  /* KEY_REUSED: what differs; INVALID_*: what is wrong */
-    uint64_t transaction_id;  /* position of its record in the log (LSN); 0: not logged */
+    bool replayed;           /* the key was seen before: this is the first answer again */
+    enum florin_field field; /* KEY_REUSED: what differs; INVALID_*: what is wrong */
+    uint64_t transaction_id; /* position of its record in the log (LSN); 0: not logged */
     int64_t amount_minor;
     int64_t balance_minor;
     uint64_t version;
-    uint64_t time_ns;         /* Unix time of the record; for reads: of the opening */
+    uint64_t time_ns; /* Unix time of the record; for reads: of the opening */
     char currency[FLORIN_CURRENCY_MAX + 1];
-    uint8_t exponent;         /* decimals of the currency */
+    uint8_t exponent;              /* decimals of the currency */
     int64_t minimum_balance_minor; /* of the account; reads and opens */
     /* Reads and opens: the account's metadata, NULL without. Valid until the next call with
      * the same client (or worker). */
@@ -194,11 +194,11 @@ enum florin_io {
 };
 
 struct florin_options {
-    const char *directory;      /* made when missing (its parent must exist) */
-    unsigned workers;           /* threads that own shards; 1 to FLORIN_WORKERS_MAX */
+    const char *directory; /* made when missing (its parent must exist) */
+    unsigned workers;      /* threads that own shards; 1 to FLORIN_WORKERS_MAX */
     enum florin_io io;
-    uint64_t segment_bytes;     /* of one log file; a multiple of 1 MiB, 4 MiB to 1 GiB */
-    uint64_t accounts_max;      /* address space is reserved for these, memory as they come */
+    uint64_t segment_bytes; /* of one log file; a multiple of 1 MiB, 4 MiB to 1 GiB */
+    uint64_t accounts_max;  /* address space is reserved for these, memory as they come */
     uint64_t keys_max;
     unsigned commit_timeout_ms; /* after which a command answers COMMIT_UNKNOWN; > 0 */
     /* One line of the log, without newline, in key=value form; NULL: no log. Called from any

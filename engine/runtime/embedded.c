@@ -146,13 +146,6 @@ void florin_close(struct florin *ledger)
     if (ledger == NULL)
         return;
     stop_threads(ledger);
-    for (unsigned i = 0; i < FLORIN_CLIENTS_MAX; i++) {
-        assert(!ledger->clients[i].taken);
-        if (ledger->clients[i].client != NULL) {
-            inbox_deinit(&ledger->clients[i].client->inbox);
-            free(ledger->clients[i].client);
-        }
-    }
     ledger_destroy(ledger);
 }
 
@@ -217,6 +210,18 @@ void florin_client_close(struct florin_client *client)
             ledger->clients[i].taken = false;
     }
     pthread_mutex_unlock(&ledger->clients_lock);
+}
+
+void ledger_free_clients(struct florin *ledger)
+{
+    for (unsigned i = 0; i < FLORIN_CLIENTS_MAX; i++) {
+        struct client_slot *slot = &ledger->clients[i];
+        assert(!slot->taken);
+        if (slot->client == NULL)
+            continue;
+        inbox_deinit(&slot->client->inbox);
+        free(slot->client);
+    }
 }
 
 /* Gives the places of results that the caller has seen back to the workers. */

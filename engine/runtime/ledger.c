@@ -373,6 +373,7 @@ void ledger_destroy(struct florin *ledger)
         write_clean_mark(ledger);
     for (unsigned number = 0; ledger->workers != NULL && number < ledger->worker_count; number++)
         worker_deinit(&ledger->workers[number]);
+    ledger_free_clients(ledger);
     unsigned endpoints = atomic_load(&ledger->endpoint_count);
     for (unsigned number = 0; number < endpoints; number++)
         endpoint_destroy(atomic_load(&ledger->endpoints[number]));

@@ -124,6 +124,9 @@ void ledger_wake(struct florin *ledger, uint64_t workers);
  * clients. */
 unsigned ledger_add_endpoint(struct florin *ledger, struct endpoint *endpoint);
 
+/* Frees what florin_client_close() keeps for the next client. All are closed (asserted). */
+void ledger_free_clients(struct florin *ledger);
+
 /* Replays the log into the shards, on as many threads as there are workers. */
 int recovery_run(struct florin *ledger);
 

@@ -12,6 +12,7 @@
 #include "worker.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <string.h>
 
 #include "clock.h"
@@ -410,7 +411,10 @@ void worker_round(struct worker *worker)
     feed_log(worker);
     if (atomic_exchange(&ledger->commit_wanted, false))
         commit(worker);
-    commit_idle_mark(worker);
+    /* a ledger that stops leaves a clean-shutdown mark instead, and workers that are idle stay so
+     */
+    if (state == LEDGER_READY)
+        commit_idle_mark(worker);
     bool failed = log_failed(ledger->log) != 0;
     deliver_expired(worker, failed ? UINT64_MAX - 1 : clock_monotonic_ns());
     publish_messages(worker);
@@ -457,7 +461,8 @@ int worker_wait_ms(struct worker *worker)
     if (worker->shard.stage.record_count > 0 || stuck)
         return WORKER_RETRY_MS;
     uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
-    if (worker->mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
+    bool mark_wanted = worker->mark_wanted && ledger_state(worker->ledger) == LEDGER_READY;
+    if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
     if (deadline_ns == UINT64_MAX)
         return -1;
@@ -519,6 +524,15 @@ int worker_attach(struct worker *worker)
 void worker_detach(struct worker *worker)
 {
     assert_owner(worker);
+    /* the log must learn how our last write ended, before the channel goes */
+    while (worker->committing) {
+        struct pollfd ended = {.fd = worker_channel_descriptor(worker), .events = POLLIN};
+        uint64_t workers;
+        worker->committing =
+            !log_complete(worker->ledger->log, worker->channel, clock_monotonic_ns(), &workers);
+        if (worker->committing)
+            (void)poll(&ended, 1, -1);
+    }
     worker->channel->operations->destroy(worker->channel);
     worker->channel = NULL;
     worker->attached = false;

@@ -9,10 +9,10 @@ static void each_code__is_found_as_itself_or_not_at_all(void **state)
 {
     (void)state;
     int found = 0;
-    for (char a = 'A'; a <= 'Z'; a++) {
-        for (char b = 'A'; b <= 'Z'; b++) {
-            for (char c = 'A'; c <= 'Z'; c++) {
-                const char code[] = {a, b, c, '\0'};
+    for (int a = 'A'; a <= 'Z'; a++) {
+        for (int b = 'A'; b <= 'Z'; b++) {
+            for (int c = 'A'; c <= 'Z'; c++) {
+                const char code[] = {(char)a, (char)b, (char)c, '\0'};
                 const struct currency *currency = currency_find(code, 3);
                 if (currency == NULL)
                     continue;

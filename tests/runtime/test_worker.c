@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/runtime/clock.h"
 #include "engine/runtime/ledger.h"
 #include "engine/runtime/worker.h"
 #include "support/temporary_directory.h"
@@ -266,19 +267,19 @@ static void open_accounts(struct fixture *fixture, char *own, char *other)
     }
 }
 
-/* From here on writes wait for the test. Lets the idle mark of what came before through first, so
- * that the next write is the test's own. */
+/* Runs the workers for so long that an idle mark, if one is due, has been submitted. */
+static void rounds_past_idle_mark(struct fixture *fixture)
+{
+    uint64_t until_ns = clock_monotonic_ns() + 2 * LOG_IDLE_MARK_NS;
+    while (clock_monotonic_ns() < until_ns)
+        rounds(fixture);
+}
+
+/* From here on writes wait for the test; the next one is the test's own, not the idle mark of what
+ * came before. */
 static void close_gate(struct fixture *fixture)
 {
-    struct ledger_statistics ignored;
-    struct log_statistics before;
-    struct log_statistics now;
-    rounds(fixture);
-    ledger_statistics(fixture->ledger, &ignored, &before);
-    do {
-        rounds(fixture);
-        ledger_statistics(fixture->ledger, &ignored, &now);
-    } while (now.bytes == before.bytes);
+    rounds_past_idle_mark(fixture);
     fixture->gate.open = false;
 }
 
@@ -461,6 +462,21 @@ static void worker__stopping_refuses_new_and_finishes_old(void **state)
     assert_int_equal(wait_result(fixture, fixture->workers[0]).status, FLORIN_APPLIED);
 }
 
+/* A worker that says that it is idle may be detached: nothing is under way, nor will be. */
+static void worker__stopped_and_idle_writes_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    char own[16];
+    char other[16];
+    open_accounts(fixture, own, other);
+    ledger_stop(fixture->ledger);
+    rounds(fixture);
+    assert_true(worker_is_idle(fixture->workers[0]));
+    fixture->gate.open = false;
+    rounds_past_idle_mark(fixture);
+    assert_null(write_under_way(fixture));
+}
+
 static void worker__full_queue_is_a_status(void **state)
 {
     struct fixture *fixture = *state;
@@ -527,6 +543,7 @@ int main(void)
         TEST(worker__commit_deadline_answers_unknown_with_the_durable_version),
         TEST(worker__failed_log_is_final),
         TEST(worker__stopping_refuses_new_and_finishes_old),
+        TEST(worker__stopped_and_idle_writes_no_more),
         TEST(worker__full_queue_is_a_status),
         TEST(worker__answers_every_command_once),
     };

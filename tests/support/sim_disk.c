@@ -76,6 +76,7 @@ static void unit_apply(struct inode *inodes, struct names *names, const struct u
     case UNIT_SECTOR:
         inode = &inodes[unit->inode];
         inode_resize(&inode->durable, &inode->durable_size, unit->offset + SECTOR);
+        assert(inode->durable != NULL);
         memcpy(inode->durable + unit->offset, unit->bytes, SECTOR);
         break;
     case UNIT_LINK:
