@@ -39,6 +39,14 @@ struct florin_client {
 
 /* --- the workers' threads ------------------------------------------------------------------- */
 
+/* Everybody is done, or nothing was begun. */
+static bool may_end(struct worker *worker)
+{
+    const struct florin *ledger = worker->ledger;
+    return atomic_load(&ledger->embedded->ending) &&
+           (ledger_state(ledger) == LEDGER_RECOVERING || worker_is_idle(worker));
+}
+
 static void wait_for_work(struct worker *worker)
 {
     struct pollfd descriptors[] = {
@@ -46,7 +54,8 @@ static void wait_for_work(struct worker *worker)
         {.fd = worker_channel_descriptor(worker), .events = POLLIN},
     };
     int timeout_ms = worker_wait_ms(worker);
-    int ready = poll(descriptors, 2, timeout_ms);
+    /* looked at after worker_wait_ms(): from there on whoever makes it true wakes this worker */
+    int ready = poll(descriptors, 2, may_end(worker) ? 0 : timeout_ms);
     assert(ready >= 0 || errno == EINTR);
 }
 
@@ -70,9 +79,7 @@ static void *run_worker(void *context)
     report_attached(embedded, thread);
     if (thread->error != 0)
         return NULL;
-    while (!atomic_load(&embedded->ending) || !worker_is_idle(worker)) {
-        if (atomic_load(&embedded->ending) && ledger_state(worker->ledger) == LEDGER_RECOVERING)
-            break;
+    while (!may_end(worker)) {
         wait_for_work(worker);
         worker_round(worker);
     }

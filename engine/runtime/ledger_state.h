@@ -44,10 +44,11 @@ struct worker {
     struct channel *channel;
     pthread_t thread;
     bool attached;
-    bool commit_owed;      /* handed over something since the last log_commit() */
-    bool committing;       /* a write is under way on the channel */
-    bool mark_wanted;      /* the idle mark of the last commit is not written yet */
-    uint64_t committed_ns; /* when this worker last completed a commit */
+    enum ledger_state round_state; /* that the last round has seen */
+    bool commit_owed;              /* handed over something since the last log_commit() */
+    bool committing;               /* a write is under way on the channel */
+    bool mark_wanted;              /* the idle mark of the last commit is not written yet */
+    uint64_t committed_ns;         /* when this worker last completed a commit */
     uint64_t hops;
     uint8_t *metadata; /* of results from other workers, until they are reaped */
     size_t metadata_bytes;

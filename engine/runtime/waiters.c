@@ -120,6 +120,11 @@ void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn)
     append_unanswered(waiters, batch_at(waiters, place), number);
 }
 
+bool waiters_have_durable(const struct waiters *waiters, uint64_t durable_lsn)
+{
+    return waiters->batch_count > 0 && batch_at(waiters, 0)->last_lsn <= durable_lsn;
+}
+
 int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)
 {
     while (waiters->batch_count > 0) {

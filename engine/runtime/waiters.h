@@ -102,6 +102,9 @@ void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn);
 /* Removes the oldest waiter of a durable batch that is not answered, or WAITER_NONE. */
 int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn);
 
+/* Whether the oldest batch is durable. */
+bool waiters_have_durable(const struct waiters *waiters, uint64_t durable_lsn);
+
 /* The oldest unanswered waiter whose deadline has passed, marked as answered (the caller answers
  * with a copy), or WAITER_NONE. */
 int32_t waiters_next_expired(struct waiters *waiters, uint64_t now_ns);

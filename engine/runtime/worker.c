@@ -399,6 +399,7 @@ void worker_round(struct worker *worker)
     inbox_sleep_end(&worker->inbox);
     struct florin *ledger = worker->ledger;
     enum ledger_state state = ledger_state(ledger);
+    worker->round_state = state;
     if (state == LEDGER_RECOVERING)
         return;
     hand_over(worker);
@@ -452,8 +453,14 @@ int worker_wait_ms(struct worker *worker)
 {
     assert_owner(worker);
     inbox_sleep_begin(&worker->inbox);
-    if (ledger_state(worker->ledger) == LEDGER_RECOVERING)
+    enum ledger_state state = ledger_state(worker->ledger);
+    if (state != worker->round_state)
+        return 0; /* who changed it may have found this worker awake */
+    if (state == LEDGER_RECOVERING)
         return -1;
+    /* another worker may have completed our commit while we were awake */
+    if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
+        return 0;
     bool stuck = !stage_room(worker) || !waiters_room(worker);
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
@@ -461,7 +468,7 @@ int worker_wait_ms(struct worker *worker)
     if (worker->shard.stage.record_count > 0 || stuck)
         return WORKER_RETRY_MS;
     uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
-    bool mark_wanted = worker->mark_wanted && ledger_state(worker->ledger) == LEDGER_READY;
+    bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
     if (deadline_ns == UINT64_MAX)

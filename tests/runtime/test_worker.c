@@ -477,6 +477,37 @@ static void worker__stopped_and_idle_writes_no_more(void **state)
     assert_null(write_under_way(fixture));
 }
 
+/* A commit that another worker completes while this one is awake wakes nobody. */
+static void worker__sleeps_over_no_completion(void **state)
+{
+    struct fixture *fixture = *state;
+    char own[16];
+    char other[16];
+    open_accounts(fixture, own, other);
+    close_gate(fixture);
+    submit(fixture->workers[1], FLORIN_DEPOSIT, other, NULL, 1, 1);
+    worker_round(fixture->workers[1]);
+    struct gate_channel *gated = write_under_way(fixture);
+    submit(fixture->workers[0], FLORIN_DEPOSIT, own, NULL, 1, 2);
+    worker_round(fixture->workers[0]);
+    gate_finish(gated, 0);
+    worker_round(fixture->workers[1]); /* submits for both */
+    assert_ptr_equal(write_under_way(fixture), gated);
+    worker_round(fixture->workers[0]);
+    gate_finish(gated, 0);
+    worker_round(fixture->workers[1]);
+    assert_int_equal(worker_wait_ms(fixture->workers[0]), 0);
+}
+
+/* A stop that finds a worker awake wakes nobody: the worker must see it before it sleeps. */
+static void worker__sleeps_over_no_stop(void **state)
+{
+    struct fixture *fixture = *state;
+    worker_round(fixture->workers[0]);
+    ledger_stop(fixture->ledger);
+    assert_int_equal(worker_wait_ms(fixture->workers[0]), 0);
+}
+
 static void worker__full_queue_is_a_status(void **state)
 {
     struct fixture *fixture = *state;
@@ -544,6 +575,8 @@ int main(void)
         TEST(worker__failed_log_is_final),
         TEST(worker__stopping_refuses_new_and_finishes_old),
         TEST(worker__stopped_and_idle_writes_no_more),
+        TEST(worker__sleeps_over_no_stop),
+        TEST(worker__sleeps_over_no_completion),
         TEST(worker__full_queue_is_a_status),
         TEST(worker__answers_every_command_once),
     };
