@@ -22,7 +22,13 @@ bool amount_from_double(double value, struct money_decimal *decimal)
     char text[48];
     if (!isfinite(value) || fabs(value) >= 1e18)
         return false;
-    for (int decimals = 0; decimals <= MONEY_SCALE_MAX; decimals++) {
+    /* most amounts are whole; this conversion is exact */
+    int64_t whole = (int64_t)value;
+    if ((double)whole == value) {
+        *decimal = (struct money_decimal){.digits = whole, .scale = 0};
+        return true;
+    }
+    for (int decimals = 1; decimals <= MONEY_SCALE_MAX; decimals++) {
         int length = snprintf(text, sizeof(text), "%.*f", decimals, value);
         if (strtod(text, NULL) == value)
             return money_parse(text, (size_t)length, decimal);

@@ -37,30 +37,43 @@ void json_text_member(struct json_text *text, const char *name)
     json_text_raw(text, "\":", 2);
 }
 
+static bool needs_escape(unsigned char byte)
+{
+    return byte == '"' || byte == '\\' || byte < 0x20 || byte == 0x7f;
+}
+
+static void append_escape(struct json_text *text, unsigned char byte)
+{
+    char escape[8];
+    bool is_control = byte < 0x20 || byte == 0x7f;
+    int count = snprintf(escape, sizeof(escape), is_control ? "\\u%04x" : "\\%c", byte);
+    json_text_raw(text, escape, (size_t)count);
+}
+
 void json_text_string(struct json_text *text, const char *bytes, size_t length)
 {
     json_text_raw(text, "\"", 1);
+    size_t done = 0;
     for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        if (byte == '"' || byte == '\\') {
-            char escape[2] = {'\\', (char)byte};
-            json_text_raw(text, escape, sizeof(escape));
-        } else if (byte < 0x20 || byte == 0x7f) {
-            char escape[8];
-            int count = snprintf(escape, sizeof(escape), "\\u%04x", byte);
-            json_text_raw(text, escape, (size_t)count);
-        } else {
-            json_text_raw(text, bytes + i, 1);
-        }
+        if (!needs_escape((unsigned char)bytes[i]))
+            continue;
+        json_text_raw(text, bytes + done, i - done);
+        append_escape(text, (unsigned char)bytes[i]);
+        done = i + 1;
     }
+    json_text_raw(text, bytes + done, length - done);
     json_text_raw(text, "\"", 1);
 }
 
 void json_text_unsigned(struct json_text *text, uint64_t value)
 {
-    char digits[24];
-    int count = snprintf(digits, sizeof(digits), "%" PRIu64, value);
-    json_text_raw(text, digits, (size_t)count);
+    char digits[20];
+    size_t first = sizeof(digits);
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    json_text_raw(text, digits + first, sizeof(digits) - first);
 }
 
 void json_text_money(struct json_text *text, int64_t minor, uint8_t exponent, bool as_string)
@@ -73,15 +86,36 @@ void json_text_money(struct json_text *text, int64_t minor, uint8_t exponent, bo
         json_text_raw(text, digits, length);
 }
 
+static char *put_digits(char *at, int value, int count)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        at[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return at + count;
+}
+
 size_t json_text_format_time(uint64_t time_ns, char bytes[JSON_TEXT_TIME_BYTES])
 {
     time_t seconds = (time_t)(time_ns / UINT64_C(1000000000));
     struct tm utc;
     struct tm *converted = gmtime_r(&seconds, &utc);
-    assert(converted != NULL);
-    size_t length = strftime(bytes, JSON_TEXT_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    assert(length > 0);
-    return length;
+    assert(converted != NULL && utc.tm_year >= 0 && utc.tm_year < 10000 - 1900);
+    /* strftime() takes a fifth of a microsecond for the same */
+    char *at = put_digits(bytes, utc.tm_year + 1900, 4);
+    *at++ = '-';
+    at = put_digits(at, utc.tm_mon + 1, 2);
+    *at++ = '-';
+    at = put_digits(at, utc.tm_mday, 2);
+    *at++ = 'T';
+    at = put_digits(at, utc.tm_hour, 2);
+    *at++ = ':';
+    at = put_digits(at, utc.tm_min, 2);
+    *at++ = ':';
+    at = put_digits(at, utc.tm_sec, 2);
+    *at++ = 'Z';
+    *at = '\0';
+    return (size_t)(at - bytes);
 }
 
 void json_text_time(struct json_text *text, uint64_t time_ns)
