@@ -1,12 +1,13 @@
 /* recovery.c - replays the log into the shards, on as many threads as there are workers.
  *
  * The calling thread reads and verifies the log (log_open) and fills one chunk with records, while
- * the replayers apply the chunk before. Every replayer walks the whole chunk and applies the
+ * the replayers apply the chunks before. Every replayer walks the whole chunk and applies the
  * records of its own shard: finding the owner of a record costs some ten nanoseconds, applying one
  * some hundred, and no record has to be copied into queues.
  *
- *     log_open -> chunk A   |  filled by the caller
- *                 chunk B   |  walked by replayer 0, 1, ...    (swapped when both are done)
+ *     log_open -> [chunk][chunk][chunk][chunk]   filled by the caller, in turn
+ *                     each walked by replayer 0, 1, ... at its own pace; filled again when all are
+ * done
  *
  * The first record that does not fit the ledger's rules stops the recovery with -EBADMSG.
  */
@@ -22,6 +23,8 @@
 enum {
     /* Some frames: large enough that handing it over costs nothing, small enough for the cache. */
     CHUNK_BYTES = 2 * FLORIN_GROUP_BYTES_MAX,
+    /* Enough that neither reading nor a slower replayer makes the others wait at every chunk. */
+    CHUNKS = 4,
     /* Records whose tables are prefetched together; see WORKER_WINDOW. */
     REPLAY_WINDOW = 16,
 };
@@ -39,24 +42,25 @@ struct replay_fault {
     uint64_t lsn;
 };
 
-struct replay {
-    struct florin *ledger;
-    struct chunk chunks[2];
-    unsigned filling; /* the caller's */
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    /* under the lock */
-    const struct chunk *walking; /* NULL: end */
-    uint64_t generation;         /* of `walking` */
-    unsigned busy;               /* replayers that still walk */
-    struct replay_fault fault;   /* the one with the lowest LSN */
-};
-
 struct replayer {
     struct replay *replay;
     struct worker *worker;
     pthread_t thread;
+    uint64_t walked; /* chunks; under the lock */
+};
+
+struct replay {
+    struct florin *ledger;
+    struct chunk chunks[CHUNKS]; /* chunk number n stands at n % CHUNKS */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under the lock */
+    struct replayer replayers[FLORIN_WORKERS_MAX];
+    unsigned replayer_count;
+    uint64_t handed;           /* chunks given to the replayers; the next one is being filled */
+    bool ended;                /* nothing comes after them */
+    struct replay_fault fault; /* the one with the lowest LSN */
 };
 
 struct replay_item {
@@ -138,23 +142,27 @@ static void walk_chunk(struct replayer *replayer, const struct chunk *chunk)
                    (struct replay_fault){.undecodable = true, .lsn = chunk->next_lsn});
 }
 
+/* The next chunk for a replayer, or NULL at the end. */
+static const struct chunk *next_chunk(struct replayer *replayer)
+{
+    struct replay *replay = replayer->replay;
+    pthread_mutex_lock(&replay->lock);
+    while (replayer->walked == replay->handed && !replay->ended)
+        pthread_cond_wait(&replay->changed, &replay->lock);
+    bool end = replayer->walked == replay->handed;
+    pthread_mutex_unlock(&replay->lock);
+    return end ? NULL : &replay->chunks[replayer->walked % CHUNKS];
+}
+
 static void *run_replayer(void *context)
 {
     struct replayer *replayer = context;
     struct replay *replay = replayer->replay;
-    uint64_t generation = 0;
-    for (;;) {
-        pthread_mutex_lock(&replay->lock);
-        while (replay->generation == generation)
-            pthread_cond_wait(&replay->changed, &replay->lock);
-        generation = replay->generation;
-        const struct chunk *chunk = replay->walking;
-        pthread_mutex_unlock(&replay->lock);
-        if (chunk == NULL)
-            break;
+    const struct chunk *chunk;
+    while ((chunk = next_chunk(replayer)) != NULL) {
         walk_chunk(replayer, chunk);
         pthread_mutex_lock(&replay->lock);
-        replay->busy--;
+        replayer->walked++;
         pthread_cond_broadcast(&replay->changed);
         pthread_mutex_unlock(&replay->lock);
     }
@@ -162,35 +170,41 @@ static void *run_replayer(void *context)
     return NULL;
 }
 
-/* Waits until the replayers are done with the chunk before, then gives them this one. Returns 0, or
- * -EBADMSG when they met a fault. */
-static int hand_chunk(struct replay *replay, const struct chunk *chunk)
+static bool has_fault(const struct replay *replay)
 {
-    pthread_mutex_lock(&replay->lock);
-    while (replay->busy > 0)
-        pthread_cond_wait(&replay->changed, &replay->lock);
-    bool fault = replay->fault.replay != SHARD_REPLAY_APPLIED || replay->fault.undecodable;
-    replay->walking = fault ? NULL : chunk;
-    if (chunk == NULL || !fault) {
-        replay->generation++;
-        replay->busy = chunk == NULL ? 0 : replay->ledger->worker_count;
-        pthread_cond_broadcast(&replay->changed);
-    }
-    pthread_mutex_unlock(&replay->lock);
-    return fault ? -EBADMSG : 0;
+    return replay->fault.replay != SHARD_REPLAY_APPLIED || replay->fault.undecodable;
 }
 
+/* Whether every replayer is so far that the next chunk may be filled. Under the lock. */
+static bool may_fill(const struct replay *replay)
+{
+    for (unsigned i = 0; i < replay->replayer_count; i++) {
+        if (replay->replayers[i].walked + CHUNKS <= replay->handed)
+            return false;
+    }
+    return true;
+}
+
+static struct chunk *filling_chunk(struct replay *replay)
+{
+    return &replay->chunks[replay->handed % CHUNKS];
+}
+
+/* Gives the filled chunk to the replayers and waits for an empty one. 0, or -EBADMSG when they met
+ * a fault. */
 static int hand_filled(struct replay *replay)
 {
-    struct chunk *filled = &replay->chunks[replay->filling];
-    if (filled->byte_count == 0)
+    if (filling_chunk(replay)->byte_count == 0)
         return 0;
-    int error = hand_chunk(replay, filled);
-    if (error != 0)
-        return error;
-    replay->filling = 1 - replay->filling;
-    replay->chunks[replay->filling].byte_count = 0;
-    return 0;
+    pthread_mutex_lock(&replay->lock);
+    replay->handed++;
+    pthread_cond_broadcast(&replay->changed);
+    while (!may_fill(replay))
+        pthread_cond_wait(&replay->changed, &replay->lock);
+    bool fault = has_fault(replay);
+    pthread_mutex_unlock(&replay->lock);
+    filling_chunk(replay)->byte_count = 0;
+    return fault ? -EBADMSG : 0;
 }
 
 /* log_open()'s callback: one frame's records. */
@@ -199,12 +213,12 @@ static int take_frame(void *context, uint64_t first_lsn, uint32_t record_count,
 {
     struct replay *replay = context;
     assert(length <= CHUNK_BYTES);
-    if (replay->chunks[replay->filling].byte_count + length > CHUNK_BYTES) {
+    if (filling_chunk(replay)->byte_count + length > CHUNK_BYTES) {
         int error = hand_filled(replay);
         if (error != 0)
             return error;
     }
-    struct chunk *chunk = &replay->chunks[replay->filling];
+    struct chunk *chunk = filling_chunk(replay);
     if (chunk->byte_count == 0)
         chunk->first_lsn = first_lsn;
     memcpy(chunk->bytes + chunk->byte_count, bytes, length);
@@ -213,18 +227,32 @@ static int take_frame(void *context, uint64_t first_lsn, uint32_t record_count,
     return 0;
 }
 
-static unsigned start_replayers(struct replay *replay, struct replayer *replayers)
+/* 0 or -errno of the thread that could not be made. */
+static int start_replayers(struct replay *replay)
 {
-    unsigned started = 0;
-    while (started < replay->ledger->worker_count) {
-        struct replayer *replayer = &replayers[started];
-        *replayer =
-            (struct replayer){.replay = replay, .worker = &replay->ledger->workers[started]};
-        if (pthread_create(&replayer->thread, NULL, run_replayer, replayer) != 0)
-            break;
-        started++;
+    for (unsigned i = 0; i < replay->ledger->worker_count; i++) {
+        struct replayer *replayer = &replay->replayers[i];
+        replayer->replay = replay;
+        replayer->worker = &replay->ledger->workers[i];
+        int error = pthread_create(&replayer->thread, NULL, run_replayer, replayer);
+        if (error != 0)
+            return -error;
+        replay->replayer_count++;
     }
-    return started;
+    return 0;
+}
+
+/* The replayers end after their last chunk, whatever happened. 0, or -EBADMSG when they met a
+ * fault. */
+static int end_replayers(struct replay *replay)
+{
+    pthread_mutex_lock(&replay->lock);
+    replay->ended = true;
+    pthread_cond_broadcast(&replay->changed);
+    pthread_mutex_unlock(&replay->lock);
+    for (unsigned i = 0; i < replay->replayer_count; i++)
+        pthread_join(replay->replayers[i].thread, NULL);
+    return has_fault(replay) ? -EBADMSG : 0;
 }
 
 static void log_fault(struct florin *ledger, struct replay_fault fault)
@@ -300,47 +328,44 @@ static int open_log(struct replay *replay, struct log_report *report)
         .background = true,
     };
     int error = log_open(&options, &ledger->log, report);
-    if (error == 0)
-        error = hand_filled(replay);
-    /* the replayers end after their last chunk, whatever happened */
-    int last = hand_chunk(replay, NULL);
-    return error != 0 ? error : last;
+    return error != 0 ? error : hand_filled(replay);
+}
+
+static int allocate_chunks(struct replay *replay)
+{
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        replay->chunks[i].bytes = malloc(CHUNK_BYTES);
+        if (replay->chunks[i].bytes == NULL)
+            return -ENOMEM;
+    }
+    return 0;
 }
 
 int recovery_run(struct florin *ledger)
 {
     uint64_t started_ns = clock_monotonic_ns();
     struct replay replay = {.ledger = ledger};
-    struct replayer replayers[FLORIN_WORKERS_MAX];
     struct log_report report = {0};
-    int error = -ENOMEM;
     pthread_mutex_init(&replay.lock, NULL);
     pthread_cond_init(&replay.changed, NULL);
-    replay.chunks[0].bytes = malloc(CHUNK_BYTES);
-    replay.chunks[1].bytes = malloc(CHUNK_BYTES);
-    if (replay.chunks[0].bytes == NULL || replay.chunks[1].bytes == NULL)
-        goto free_chunks;
-
-    unsigned started = start_replayers(&replay, replayers);
-    if (started == ledger->worker_count) {
+    int error = allocate_chunks(&replay);
+    if (error == 0)
+        error = start_replayers(&replay);
+    if (error == 0)
         error = open_log(&replay, &report);
-    } else {
-        error = -EAGAIN;
-        hand_chunk(&replay, NULL);
-    }
-    for (unsigned i = 0; i < started; i++)
-        pthread_join(replayers[i].thread, NULL);
+    int replay_error = end_replayers(&replay);
+    if (error == 0)
+        error = replay_error;
 
     if (error == 0)
         log_success(ledger, &report, clock_monotonic_ns() - started_ns);
-    else if (replay.fault.replay != SHARD_REPLAY_APPLIED || replay.fault.undecodable)
+    else if (has_fault(&replay))
         log_fault(ledger, replay.fault);
     else if (error == -EBADMSG)
         log_damage(ledger, &report);
 
-free_chunks:
-    free(replay.chunks[0].bytes);
-    free(replay.chunks[1].bytes);
+    for (unsigned i = 0; i < CHUNKS; i++)
+        free(replay.chunks[i].bytes);
     pthread_cond_destroy(&replay.changed);
     pthread_mutex_destroy(&replay.lock);
     return error;
