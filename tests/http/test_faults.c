@@ -226,6 +226,42 @@ static void read__waits_for_what_it_would_show(void **state)
     faulty_end(faulty);
 }
 
+/* What a client sends while its request waits for the disk waits too, however long it is; and one
+ * that leaves meanwhile disturbs nobody. */
+static void early__input_is_answered_in_its_turn(void **state)
+{
+    enum { PADDING = 20000 };
+    static const char *const arguments[] = {NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    struct http_response response;
+    char *body = malloc(PADDING + 64);
+    (void)state;
+    assert_non_null(body);
+    memset(body, ' ', PADDING);
+    strcpy(body + PADDING, "{\"type\":\"Deposit\",\"amount\":2}");
+    set_mode(faulty, FAULTY_HANGS);
+    send_deposit(faulty, 0, "k1");
+    wait_until_hanging(faulty);
+    send_deposit(faulty, 1, "k2");
+    assert_true(http_client_request(&faulty->clients[0], "POST", "/accounts/a/transactions",
+                                    API_JSON, body));
+    http_client_close(&faulty->clients[1]);
+    /* both have been read when a later request on another connection has been answered */
+    assert_int_equal(http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &response),
+                     200);
+    set_mode(faulty, FAULTY_WORKS);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
+        assert_int_equal(faulty->response.status, 201);
+    }
+    assert_non_null(strstr(faulty->response.body, "\"amount\":2.00"));
+    http_client_close(&faulty->clients[0]);
+    api_assert_balance(&faulty->api, "a", "104.00 4");
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+    free(body);
+}
+
 static void too_many__requests_in_flight_are_429(void **state)
 {
     static const char *const arguments[] = {"--requests-max", "2", NULL};
@@ -375,6 +411,7 @@ int main(void)
         cmocka_unit_test(failed_log__answers_unknown_and_ends_with_74),
         cmocka_unit_test(hanging_log__answers_unknown_at_the_deadline),
         cmocka_unit_test(read__waits_for_what_it_would_show),
+        cmocka_unit_test(early__input_is_answered_in_its_turn),
         cmocka_unit_test(too_many__requests_in_flight_are_429),
         cmocka_unit_test(stopping__finishes_what_waits_and_refuses_the_rest),
         cmocka_unit_test(recovering__answers_503_with_its_progress),
