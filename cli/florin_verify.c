@@ -12,25 +12,6 @@
 #include "http/amount.h"
 #include "http/json_text.h"
 
-static const char *end_name(enum log_end end)
-{
-    switch (end) {
-    case LOG_END_NEW:
-        return "new";
-    case LOG_END_CLEAN:
-        return "clean";
-    case LOG_END_CRASH:
-        return "crash";
-    case LOG_END_TORN:
-        return "torn";
-    case LOG_END_AMBIGUOUS:
-        return "ambiguous";
-    case LOG_END_DAMAGED:
-        return "damaged";
-    }
-    return "unknown";
-}
-
 static const char *end_words(enum log_end end)
 {
     switch (end) {
@@ -129,7 +110,7 @@ static void print_json(const struct verify_report *report, bool sound)
     json_text_raw(&text, "{", 1);
     json_text_member(&text, "sound");
     json_text_raw(&text, sound ? "true" : "false", sound ? 4 : 5);
-    json_text_member_string(&text, "end", end_name(log->end));
+    json_text_member_string(&text, "end", log_end_name(log->end));
     json_text_member_unsigned(&text, "segments", log->segments);
     json_text_member_unsigned(&text, "frames", log->frames);
     json_text_member_unsigned(&text, "records", log->records);

@@ -52,6 +52,9 @@ enum log_end {
     LOG_END_DAMAGED,   /* refused: damage before something durable */
 };
 
+/* "new", "clean", "crash", "torn", "ambiguous", "damaged": for log lines and tools. Thread: any. */
+const char *log_end_name(enum log_end end);
+
 struct log_report {
     enum log_end end;
     uint64_t segments;

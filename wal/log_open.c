@@ -197,17 +197,22 @@ static void log_free(struct log *log)
     free(log);
 }
 
-static void log_say_recovered(const struct log *log, const struct log_report *report)
+const char *log_end_name(enum log_end end)
 {
-    static const char *const ends[] = {
+    static const char *const names[] = {
         [LOG_END_NEW] = "new",   [LOG_END_CLEAN] = "clean",         [LOG_END_CRASH] = "crash",
         [LOG_END_TORN] = "torn", [LOG_END_AMBIGUOUS] = "ambiguous", [LOG_END_DAMAGED] = "damaged",
     };
+    return names[end];
+}
+
+static void log_say_recovered(const struct log *log, const struct log_report *report)
+{
     log_say(log,
             "event=log_opened end=%s segments=%" PRIu64 " frames=%" PRIu64 " records=%" PRIu64
             " last_lsn=%" PRIu64 " epoch=%" PRIu32 " dropped_bytes=%" PRIu64,
-            ends[report->end], report->segments, report->frames, report->records, report->last_lsn,
-            report->epoch, report->dropped_bytes);
+            log_end_name(report->end), report->segments, report->frames, report->records,
+            report->last_lsn, report->epoch, report->dropped_bytes);
 }
 
 int log_open_within(const struct log_options *options, unsigned lock_timeout_ms,

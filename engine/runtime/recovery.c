@@ -268,28 +268,8 @@ static void log_damage(struct florin *ledger, const struct log_report *report)
                "level=error event=recovery_refused verdict=%s file=%s/%s offset=%" PRIu64
                " lsn=%" PRIu64 " reason=\"%s\" advice=\"nothing was changed; run florin verify %s, "
                "and restore from a copy if something acknowledged is lost\"",
-               report->end == LOG_END_AMBIGUOUS ? "ambiguous" : "damaged",
-               ledger->options.directory, report->file, report->offset, report->lsn, report->reason,
-               ledger->options.directory);
-}
-
-static const char *end_text(enum log_end end)
-{
-    switch (end) {
-    case LOG_END_NEW:
-        return "new";
-    case LOG_END_CLEAN:
-        return "clean";
-    case LOG_END_CRASH:
-        return "crash";
-    case LOG_END_TORN:
-        return "torn";
-    case LOG_END_AMBIGUOUS:
-        return "ambiguous";
-    case LOG_END_DAMAGED:
-        return "damaged";
-    }
-    return "?";
+               log_end_name(report->end), ledger->options.directory, report->file, report->offset,
+               report->lsn, report->reason, ledger->options.directory);
 }
 
 static void log_success(struct florin *ledger, const struct log_report *report, uint64_t took_ns)
@@ -301,8 +281,8 @@ static void log_success(struct florin *ledger, const struct log_report *report, 
                "level=info event=recovered end=%s segments=%" PRIu64 " records=%" PRIu64
                " accounts=%" PRIu64 " last_lsn=%" PRIu64 " epoch=%" PRIu32 " dropped_bytes=%" PRIu64
                " ms=%" PRIu64,
-               end_text(report->end), report->segments, report->records, accounts, report->last_lsn,
-               report->epoch, report->dropped_bytes, took_ns / 1000000);
+               log_end_name(report->end), report->segments, report->records, accounts,
+               report->last_lsn, report->epoch, report->dropped_bytes, took_ns / 1000000);
 }
 
 static void wake_workers(void *context)
