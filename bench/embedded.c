@@ -308,8 +308,8 @@ int main(int argc, char **argv)
     parse_arguments(argc, argv, &arguments);
     if (arguments.options.accounts_max < arguments.accounts)
         arguments.options.accounts_max = arguments.accounts;
-    if (arguments.options.keys_max < arguments.deposits)
-        arguments.options.keys_max = arguments.deposits;
+    if (arguments.options.keys_memory < arguments.deposits)
+        arguments.options.keys_memory = arguments.deposits;
 
     struct florin *ledger = NULL;
     measure_check("florin_open", florin_open(&arguments.options, &ledger));

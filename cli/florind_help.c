@@ -34,7 +34,7 @@ static const char text[] =
     "\n"
     "Limits\n"
     "  --accounts-max N            room for accounts                         [16777216]\n"
-    "  --keys-max N                room for idempotency keys                 [67108864]\n"
+    "  --keys-memory N             recent idempotency keys held in memory    [16777216]\n"
     "  --commit-timeout-ms N       until \"commit_unknown\" is answered        [5000]\n"
     "  --request-timeout-ms N      for a request to arrive; for idle clients [10000]\n"
     "  --connections-max N         connections in all                        [10000]\n"

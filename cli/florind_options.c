@@ -144,10 +144,10 @@ static bool set_accounts_max(struct florind_options *options, const char *value,
     return read_number(value, 1, UINT64_C(1) << 31, &options->accounts_max);
 }
 
-static bool set_keys_max(struct florind_options *options, const char *value, const char **wanted)
+static bool set_keys_memory(struct florind_options *options, const char *value, const char **wanted)
 {
     *wanted = "a number from 1 to 2147483648";
-    return read_number(value, 1, UINT64_C(1) << 31, &options->keys_max);
+    return read_number(value, 1, UINT64_C(1) << 31, &options->keys_memory);
 }
 
 static bool set_connections_max(struct florind_options *options, const char *value,
@@ -194,7 +194,7 @@ static const struct option_name table[] = {
     {"io", set_io, false},
     {"segment-mib", set_segment_mib, false},
     {"accounts-max", set_accounts_max, false},
-    {"keys-max", set_keys_max, false},
+    {"keys-memory", set_keys_memory, false},
     {"connections-max", set_connections_max, false},
     {"connections-per-address", set_connections_per_address, false},
     {"requests-max", set_requests_max, false},
@@ -218,7 +218,7 @@ static void set_defaults(struct florind_options *options)
     options->io = engine.io;
     options->segment_mib = engine.segment_bytes >> 20;
     options->accounts_max = engine.accounts_max;
-    options->keys_max = engine.keys_max;
+    options->keys_memory = engine.keys_memory;
     options->connections_max = 10000;
     options->connections_per_address = 1024;
     options->requests_max = FLORIN_WAITERS_MAX;

@@ -37,7 +37,7 @@ struct florind_options {
     enum florin_io io;
     uint64_t segment_mib;
     uint64_t accounts_max;
-    uint64_t keys_max;
+    uint64_t keys_memory;
     uint32_t connections_max;
     uint32_t connections_per_address;
     uint32_t requests_max;

@@ -114,7 +114,7 @@ static enum exit_code create_ledger(struct process *process, const struct ledger
         .io = options->io,
         .segment_bytes = options->segment_mib << 20,
         .accounts_max = options->accounts_max,
-        .keys_max = options->keys_max,
+        .keys_memory = options->keys_memory,
         .commit_timeout_ms = options->commit_timeout_ms,
         .log_line = event_log_line,
         .log_context = &process->log,

@@ -158,7 +158,8 @@ static void write_ledger(FILE *page, const struct florin *ledger)
     figure(page, "florin_accounts", "gauge", "Accounts.", figures.accounts);
     figure(page, "florin_accounts_max", "gauge", "Room for accounts.", figures.accounts_max);
     figure(page, "florin_keys", "gauge", "Idempotency keys.", figures.keys);
-    figure(page, "florin_keys_max", "gauge", "Room for idempotency keys.", figures.keys_max);
+    figure(page, "florin_keys_memory", "gauge", "Room for idempotency keys in memory.",
+           figures.keys_memory);
     figure(page, "florin_hops_total", "counter", "Commands that went to another worker.",
            figures.hops);
     head(page, "florin_build_info", "gauge", "Version, and how bytes reach the disk.");

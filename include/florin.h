@@ -199,7 +199,20 @@ struct florin_options {
     enum florin_io io;
     uint64_t segment_bytes; /* of one log file; a multiple of 1 MiB, 4 MiB to 1 GiB */
     uint64_t accounts_max;  /* address space is reserved for these, memory as they come */
-    uint64_t keys_max;
+    /* Idempotency keys that are held in memory, 21 to 30 bytes each: when half of that is used, the
+     * older ones move to files with 2 bytes of memory a key, where they are kept for ever. */
+    uint64_t keys_memory;
+    /* A checkpoint begins after so many bytes of log, or so many seconds, since the one before, if
+     * anything was logged; 0: not by that. */
+    uint64_t checkpoint_bytes;
+    unsigned checkpoint_seconds;
+    /* Log that no checkpoint and no key needs any more is removed when it is older than this, or
+     * when the log is larger; 0: not by that. Both 0: the log is kept for ever. */
+    uint64_t retain_seconds;
+    uint64_t retain_bytes;
+    /* How much checkpoints, key files and merges may read and write, so that commits do not wait
+     * for them; MiB/s, 0: as fast as it goes. */
+    unsigned background_mib_per_second;
     unsigned commit_timeout_ms; /* after which a command answers COMMIT_UNKNOWN; > 0 */
     /* One line of the log, without newline, in key=value form; NULL: no log. Called from any
      * thread, one call at a time. */
@@ -207,7 +220,8 @@ struct florin_options {
     void *log_context;
 };
 
-/* One worker a core, auto io, 64 MiB segments, 16 Mi accounts, 64 Mi keys, 5 s. Thread: any. */
+/* One worker a core, auto io, 64 MiB segments, 16 Mi accounts, 16 Mi keys in memory, a checkpoint
+ * every 1 GiB of log, log kept for ever, 200 MiB/s in the background, 5 s. Thread: any. */
 void florin_options_init(struct florin_options *options);
 
 struct florin;
@@ -228,6 +242,13 @@ int florin_open(const struct florin_options *options, struct florin **ledger);
 /* Finishes what was submitted, leaves a clean-shutdown mark, stops the workers. All clients must
  * be closed before. Thread: any, once. NULL is allowed. */
 void florin_close(struct florin *ledger);
+
+/* Makes a checkpoint now, so that the next florin_open() has little to replay, and waits for it;
+ * one that is under way is waited for, and then another one is made. 0; -ESHUTDOWN: the ledger has
+ * failed or is being closed; -errno of the checkpoint, which was given up: the ledger goes on.
+ * Thread: any.
+ */
+int florin_checkpoint(struct florin *ledger);
 
 /* 0, or the errno with which the log failed for good. Thread: any. */
 int florin_failed(const struct florin *ledger);

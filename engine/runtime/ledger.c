@@ -68,7 +68,9 @@ void florin_options_init(struct florin_options *options)
         .io = FLORIN_IO_AUTO,
         .segment_bytes = UINT64_C(64) << 20,
         .accounts_max = UINT64_C(16) << 20,
-        .keys_max = UINT64_C(64) << 20,
+        .keys_memory = UINT64_C(16) << 20,
+        .checkpoint_bytes = UINT64_C(1) << 30,
+        .background_mib_per_second = 200,
         .commit_timeout_ms = 5000,
     };
 }
@@ -81,7 +83,7 @@ static bool options_are_valid(const struct florin_options *options)
            options->workers <= FLORIN_WORKERS_MAX && options->segment_bytes % mebibyte == 0 &&
            options->segment_bytes >= 4 * mebibyte && options->segment_bytes <= 1024 * mebibyte &&
            options->accounts_max >= 1 && options->accounts_max <= entries_max &&
-           options->keys_max >= 1 && options->keys_max <= entries_max &&
+           options->keys_memory >= 1 && options->keys_memory <= entries_max &&
            options->commit_timeout_ms > 0 && options->io <= FLORIN_IO_POSIX;
 }
 
@@ -133,6 +135,7 @@ static int open_devices(struct florin *ledger, const struct ledger_devices *devi
         ledger->create_channel = devices->create_channel;
         ledger->channel_context = devices->context;
         ledger->io_name = "other";
+        ledger->single_thread = devices->single_thread;
         return 0;
     }
     int error = choose_channel(ledger);
@@ -248,7 +251,7 @@ static int worker_init(struct florin *ledger, unsigned number)
     struct shard_options options = {
         .secret = &ledger->secret,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
-        .keys_max = shard_share(ledger->options.keys_max, ledger->worker_count),
+        .keys_max = shard_share(ledger->options.keys_memory, ledger->worker_count),
     };
     int error = inbox_init(&worker->inbox);
     if (error != 0)
@@ -450,7 +453,7 @@ void ledger_statistics(const struct florin *ledger, struct ledger_statistics *st
 {
     *statistics = (struct ledger_statistics){
         .accounts_max = ledger->options.accounts_max,
-        .keys_max = ledger->options.keys_max,
+        .keys_memory = ledger->options.keys_memory,
         .durable_lsn = florin_durable_lsn(ledger),
         .io = ledger->io_name,
     };

@@ -32,6 +32,10 @@ struct ledger_devices {
     /* Makes the channel of one worker, on the worker's thread. 0 or -errno. */
     int (*create_channel)(void *context, struct channel **channel);
     void *context;
+    /* No thread is ever started: what background threads do is done by ledger_step(), segments are
+     * made where they are needed, and ledger_recover() replays on the calling thread. For the
+     * simulator. */
+    bool single_thread;
 };
 
 /* As florin_open() up to the lock; `devices` NULL: the real ones as options->io says. The
@@ -54,16 +58,32 @@ enum ledger_state {
 enum ledger_state ledger_state(const struct florin *ledger);
 
 struct ledger_progress {
-    uint64_t bytes_done;
+    uint64_t bytes_done; /* of checkpoint and log together */
     uint64_t bytes_total;
     uint64_t records_done;
+    uint64_t accounts_done; /* loaded from the checkpoint */
+    uint64_t elapsed_ms;
 };
 
-/* Of the replay. Thread: any. */
+/* Of the recovery. Thread: any. */
 struct ledger_progress ledger_progress(const struct florin *ledger);
 
 unsigned ledger_worker_count(const struct florin *ledger);
 struct worker *ledger_worker(struct florin *ledger, unsigned number);
+
+/* One step of what background threads do otherwise (a look-up, a block of a checkpoint, ...). true:
+ * something was done. Only with ledger_devices.single_thread, after ledger_recover(). */
+bool ledger_step(struct florin *ledger);
+
+/* Asks for a checkpoint; *number says which one it will be: it has ended when
+ * ledger_keeper_statistics.checkpoints_ended reaches that number. 0; -ESHUTDOWN: not ready,
+ * stopping or failed. Thread: any. */
+int ledger_request_checkpoint(struct florin *ledger, uint64_t *number);
+
+/* While held, no file of the directory is removed: checkpoints, key files and log segments that are
+ * there stay. For backups. Calls nest. Thread: any, after ledger_recover(). */
+void ledger_hold_files(struct florin *ledger);
+void ledger_release_files(struct florin *ledger);
 
 /* READY becomes STOPPING; wakes all workers. Thread: any; async-signal-unsafe. */
 void ledger_stop(struct florin *ledger);
@@ -76,10 +96,11 @@ struct log_statistics;
 
 struct ledger_statistics {
     uint64_t accounts;
-    uint64_t keys;
+    uint64_t keys;      /* all */
+    uint64_t keys_held; /* of these, in memory */
     uint64_t accounts_max;
-    uint64_t keys_max;
-    uint64_t hops; /* commands that travelled to another worker */
+    uint64_t keys_memory; /* room for keys in memory */
+    uint64_t hops;        /* commands that travelled to another worker */
     uint64_t durable_lsn;
     const char *io; /* "uring", "posix" or "other" */
 };
@@ -87,6 +108,40 @@ struct ledger_statistics {
 /* A snapshot, each figure for itself. The log's only when recovered, else zeros. Thread: any. */
 void ledger_statistics(const struct florin *ledger, struct ledger_statistics *statistics,
                        struct log_statistics *log);
+
+enum { LEDGER_PAUSE_BUCKETS = 24 };
+
+/* What the background does: checkpoints, key files, retention, look-ups. */
+struct ledger_keeper_statistics {
+    uint64_t checkpoints_ended; /* completed or given up, since the start */
+    uint64_t checkpoints_completed;
+    uint64_t checkpoints_failed;
+    bool checkpoint_running;
+    uint64_t checkpoint_lsn;     /* start of the newest complete one; 0: none */
+    uint64_t checkpoint_time_ns; /* Unix time of its end; 0: before this start, or none */
+    uint64_t checkpoint_bytes;
+    uint64_t checkpoint_ms;
+    uint64_t log_bytes_since; /* of log behind the newest checkpoint's start */
+    int last_error;           /* errno of the newest failure of the background; 0: none */
+    uint64_t key_files;
+    uint64_t key_file_bytes;
+    uint64_t key_file_keys;
+    uint64_t key_filter_bytes; /* memory of filters and indexes */
+    uint64_t key_merges;
+    uint64_t lookups_record;  /* keys that looked like one in memory */
+    uint64_t lookups_files;   /* keys that a filter did not deny */
+    uint64_t lookups_in_vain; /* of both: it was another key */
+    uint64_t log_segments_removed;
+    /* Pauses of workers for checkpoints and key files; bucket i counts [2^i, 2^(i+1)) us, the first
+     * also 0, the last all above. */
+    uint64_t pause_us[LEDGER_PAUSE_BUCKETS];
+    uint64_t pause_us_sum;
+    uint64_t pause_ns_max;
+};
+
+/* Thread: any. Zeros while recovering. */
+void ledger_keeper_statistics(const struct florin *ledger,
+                              struct ledger_keeper_statistics *statistics);
 
 /* Whether the log is healthy: not failed, and no commit under way for longer than 5 s. Any thread.
  */

@@ -75,6 +75,7 @@ struct florin {
     int (*create_channel)(void *context, struct channel **channel);
     void *channel_context;
     const char *io_name;
+    bool single_thread;
     struct meta meta;
     struct hash_secret secret;
     unsigned worker_count;

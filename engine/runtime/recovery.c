@@ -190,12 +190,24 @@ static struct chunk *filling_chunk(struct replay *replay)
     return &replay->chunks[replay->handed % CHUNKS];
 }
 
+/* Does all replayers' work on the filled chunk. 0, or -EBADMSG. */
+static int walk_here(struct replay *replay)
+{
+    struct chunk *chunk = filling_chunk(replay);
+    for (unsigned i = 0; i < replay->ledger->worker_count; i++)
+        walk_chunk(&replay->replayers[i], chunk);
+    chunk->byte_count = 0;
+    return has_fault(replay) ? -EBADMSG : 0;
+}
+
 /* Gives the filled chunk to the replayers and waits for an empty one. 0, or -EBADMSG when they met
  * a fault. */
 static int hand_filled(struct replay *replay)
 {
     if (filling_chunk(replay)->byte_count == 0)
         return 0;
+    if (replay->ledger->single_thread)
+        return walk_here(replay);
     pthread_mutex_lock(&replay->lock);
     replay->handed++;
     pthread_cond_broadcast(&replay->changed);
@@ -234,6 +246,8 @@ static int start_replayers(struct replay *replay)
         struct replayer *replayer = &replay->replayers[i];
         replayer->replay = replay;
         replayer->worker = &replay->ledger->workers[i];
+        if (replay->ledger->single_thread)
+            continue;
         int error = pthread_create(&replayer->thread, NULL, run_replayer, replayer);
         if (error != 0)
             return -error;
@@ -252,6 +266,8 @@ static int end_replayers(struct replay *replay)
     pthread_mutex_unlock(&replay->lock);
     for (unsigned i = 0; i < replay->replayer_count; i++)
         pthread_join(replay->replayers[i].thread, NULL);
+    for (unsigned i = 0; replay->ledger->single_thread && i < replay->ledger->worker_count; i++)
+        shard_audit(&replay->ledger->workers[i].shard);
     return has_fault(replay) ? -EBADMSG : 0;
 }
 
@@ -305,7 +321,7 @@ static int open_log(struct replay *replay, struct log_report *report)
         .wake_context = ledger,
         .log_line = ledger_log_line,
         .log_context = ledger,
-        .background = true,
+        .background = !ledger->single_thread,
     };
     int error = log_open(&options, &ledger->log, report);
     return error != 0 ? error : hand_filled(replay);

@@ -423,7 +423,7 @@ static void operators__see_health_readiness_and_figures(void **state)
 static void full_tables__are_507_and_the_rest_goes_on(void **state)
 {
     enum { TRIES = 400 };
-    static const char *const arguments[] = {"--workers", "1", "--accounts-max", "1", "--keys-max",
+    static const char *const arguments[] = {"--workers", "1", "--accounts-max", "1", "--keys-memory",
                                             "1",         NULL};
     struct api *api = calloc(1, sizeof(*api));
     struct http_response response;

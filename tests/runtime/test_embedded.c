@@ -38,7 +38,7 @@ static int setup(void **state)
     fixture->options.workers = 2;
     fixture->options.segment_bytes = 4 << 20;
     fixture->options.accounts_max = 10000;
-    fixture->options.keys_max = 100000;
+    fixture->options.keys_memory = 100000;
     fixture->options.log_line = keep_line;
     fixture->options.log_context = fixture;
     *state = fixture;

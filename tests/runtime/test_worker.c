@@ -140,7 +140,7 @@ static void fixture_open(struct fixture *fixture)
     options.workers = WORKERS;
     options.segment_bytes = 4 << 20;
     options.accounts_max = 1000;
-    options.keys_max = 1000;
+    options.keys_memory = 1000;
     options.commit_timeout_ms = 50;
     struct ledger_devices devices = {
         .storage = fixture->storage, .create_channel = gate_create, .context = &fixture->gate};
