@@ -6,8 +6,8 @@
  *
  * Everything but the eventfd stands under one mutex.
  *
- * Guarantees: 0 means that all bytes are on stable storage. A flush is tried once.
- * Must not know: what is written.
+ * Guarantees: 0 means that all bytes are on stable storage (with CHANNEL_NO_FLUSH: written). A
+ * flush is tried once. Must not know: what is written.
  */
 #include "channel_posix.h"
 
@@ -38,9 +38,11 @@ struct channel_posix {
     const uint8_t *buffer;
     size_t length;
     uint64_t offset;
+    enum channel_flush flush;
 };
 
-static int channel_write(int descriptor, const uint8_t *buffer, size_t length, uint64_t offset)
+static int channel_write(int descriptor, const uint8_t *buffer, size_t length, uint64_t offset,
+                         enum channel_flush flush)
 {
     for (unsigned retries = 0; length > 0;) {
         ssize_t put = pwrite(descriptor, buffer, length, (off_t)offset);
@@ -55,6 +57,8 @@ static int channel_write(int descriptor, const uint8_t *buffer, size_t length, u
         length -= (size_t)put;
         offset += (uint64_t)put;
     }
+    if (flush == CHANNEL_NO_FLUSH)
+        return 0;
     return fdatasync(descriptor) == 0 ? 0 : -errno;
 }
 
@@ -68,8 +72,8 @@ static void *channel_main(void *context)
         if (channel->state != JOB_BUSY)
             break;
         pthread_mutex_unlock(&channel->mutex);
-        int result =
-            channel_write(channel->descriptor, channel->buffer, channel->length, channel->offset);
+        int result = channel_write(channel->descriptor, channel->buffer, channel->length,
+                                   channel->offset, channel->flush);
         pthread_mutex_lock(&channel->mutex);
         channel->result = result;
         channel->state = JOB_DONE;
@@ -82,7 +86,7 @@ static void *channel_main(void *context)
 }
 
 static int channel_submit(struct channel *base, struct storage_file *file, const void *buffer,
-                          size_t length, uint64_t offset)
+                          size_t length, uint64_t offset, enum channel_flush flush)
 {
     struct channel_posix *channel = (struct channel_posix *)base;
     pthread_mutex_lock(&channel->mutex);
@@ -91,6 +95,7 @@ static int channel_submit(struct channel *base, struct storage_file *file, const
     channel->buffer = buffer;
     channel->length = length;
     channel->offset = offset;
+    channel->flush = flush;
     channel->state = JOB_BUSY;
     pthread_cond_broadcast(&channel->changed);
     pthread_mutex_unlock(&channel->mutex);

@@ -2,12 +2,14 @@
  *
  * The write carries RWF_DSYNC: its completion says that the bytes and what is needed to find them
  * are on stable storage. A short write is completed by another one, with RWF_DSYNC as well, before
- * anything is reported. The ring itself is the descriptor to poll.
+ * anything is reported. With CHANNEL_NO_FLUSH both go without. The ring itself is the descriptor to
+ * poll.
  *
  * COOP_TASKRUN and TASKRUN_FLAG save the interrupt of the worker; io_uring_peek_cqe() sees the flag
  * and enters the kernel when completions wait there. Kernels before 5.19 do not know the flags.
  *
- * Guarantees: 0 means that all bytes are on stable storage. Must not know: what is written.
+ * Guarantees: 0 means that all bytes are on stable storage (with CHANNEL_NO_FLUSH: written). Must
+ * not know: what is written.
  */
 #include "channel_uring.h"
 
@@ -34,6 +36,7 @@ struct channel_uring {
     const uint8_t *buffer;
     size_t length;
     uint64_t offset;
+    enum channel_flush flush;
     unsigned retries;
 };
 
@@ -43,7 +46,7 @@ static int channel_send(struct channel_uring *channel)
     assert(sqe != NULL); /* nothing else is in the ring */
     io_uring_prep_write(sqe, channel->descriptor, channel->buffer, (unsigned)channel->length,
                         channel->offset);
-    sqe->rw_flags = RWF_DSYNC;
+    sqe->rw_flags = channel->flush == CHANNEL_FLUSH ? RWF_DSYNC : 0;
     for (;;) {
         int submitted = io_uring_submit(&channel->ring);
         if (submitted == 1)
@@ -56,7 +59,7 @@ static int channel_send(struct channel_uring *channel)
 }
 
 static int channel_submit(struct channel *base, struct storage_file *file, const void *buffer,
-                          size_t length, uint64_t offset)
+                          size_t length, uint64_t offset, enum channel_flush flush)
 {
     struct channel_uring *channel = (struct channel_uring *)base;
     assert(channel->length == 0 && length > 0);
@@ -64,6 +67,7 @@ static int channel_submit(struct channel *base, struct storage_file *file, const
     channel->buffer = buffer;
     channel->length = length;
     channel->offset = offset;
+    channel->flush = flush;
     channel->retries = 0;
     int error = channel_send(channel);
     if (error != 0)

@@ -263,7 +263,8 @@ bool log_submit(struct log *log, struct channel *channel)
     size_t length;
     uint64_t offset;
     log_seal_flight(log, &bytes, &length, &offset);
-    int error = channel->operations->submit(channel, flight->place.file, bytes, length, offset);
+    int error = channel->operations->submit(channel, flight->place.file, bytes, length, offset,
+                                            CHANNEL_FLUSH);
     struct storage_file *retired = flight->place.retired;
     if (retired != NULL)
         retired->storage->operations->close(retired); /* nothing of it is in flight: rule 1 */

@@ -26,6 +26,7 @@ struct faulty_channel {
     const void *buffer;
     size_t length;
     uint64_t offset;
+    enum channel_flush flush;
 };
 
 struct faulty_context {
@@ -60,13 +61,14 @@ static void wake(const struct faulty_channel *channel)
 }
 
 static int faulty_submit(struct channel *channel, struct storage_file *file, const void *buffer,
-                         size_t length, uint64_t offset)
+                         size_t length, uint64_t offset, enum channel_flush flush)
 {
     struct faulty_channel *faulty = (struct faulty_channel *)channel;
     faulty->file = file;
     faulty->buffer = buffer;
     faulty->length = length;
     faulty->offset = offset;
+    faulty->flush = flush;
     faulty->under_way = true;
     if (atomic_load(&faulty->control->mode) == FAULTY_HANGS)
         atomic_fetch_add(&faulty->control->hanging, 1);
@@ -90,7 +92,7 @@ static bool faulty_reap(struct channel *channel, int *result)
     if (mode == FAULTY_FAILS)
         return true;
     *result = operations->write(faulty->file, faulty->buffer, faulty->length, faulty->offset);
-    if (*result == 0)
+    if (*result == 0 && faulty->flush == CHANNEL_FLUSH)
         *result = operations->sync(faulty->file);
     return true;
 }

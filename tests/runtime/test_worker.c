@@ -36,6 +36,7 @@ struct gate_channel {
     const void *buffer;
     size_t length;
     uint64_t offset;
+    enum channel_flush flush;
     int descriptor;
     bool under_way;
     bool finished;
@@ -54,7 +55,8 @@ static void gate_finish(struct gate_channel *gated, int result)
     if (result == 0) {
         assert_int_equal(
             operations->write(gated->file, gated->buffer, gated->length, gated->offset), 0);
-        assert_int_equal(operations->sync(gated->file), 0);
+        if (gated->flush == CHANNEL_FLUSH)
+            assert_int_equal(operations->sync(gated->file), 0);
     }
     gated->under_way = false;
     gated->finished = true;
@@ -62,7 +64,7 @@ static void gate_finish(struct gate_channel *gated, int result)
 }
 
 static int gate_submit(struct channel *channel, struct storage_file *file, const void *buffer,
-                       size_t length, uint64_t offset)
+                       size_t length, uint64_t offset, enum channel_flush flush)
 {
     struct gate_channel *gated = (struct gate_channel *)channel;
     assert_false(gated->under_way);
@@ -70,6 +72,7 @@ static int gate_submit(struct channel *channel, struct storage_file *file, const
     gated->buffer = buffer;
     gated->length = length;
     gated->offset = offset;
+    gated->flush = flush;
     gated->under_way = true;
     if (gated->gate->open)
         gate_finish(gated, 0);

@@ -3,8 +3,8 @@
  * Each file has its durable bytes and its current ones; what lies between is a list of units, in
  * the order in which they were made: one sector of one write, or one change of a directory. A
  * power failure keeps any set of sector units, and of each directory's changes any prefix (a
- * journal keeps their order). A flush of a file or directory, or a reaped channel write, makes its
- * units durable.
+ * journal keeps their order). A flush of a file or directory, or a reaped channel write with
+ * CHANNEL_FLUSH, makes its units durable.
  *
  * Thread: one.
  */

@@ -1,6 +1,7 @@
 /* sim_storage.c - the operations of the simulated disk: storage.h and channel.h, with faults.
  *
- * Guarantees: checks what O_DIRECT would (alignment), and that the log never grows a live file.
+ * Guarantees: checks what O_DIRECT would (alignment), and that the log, whose writes are flushed,
+ * never grows a live file.
  * Must not know: what the files hold.
  */
 #include <assert.h>
@@ -20,6 +21,8 @@ struct sim_channel {
     struct channel channel;
     struct sim_disk *disk;
     int inode; /* of the write under way; -1: none */
+    enum channel_flush flush;
+    int result; /* of the write, known when it begins */
 };
 
 /* --- operations ------------------------------------------------------------------------------ */
@@ -132,15 +135,20 @@ static uint64_t disk_used(const struct sim_disk *disk)
     return used;
 }
 
+/* Whether the disk has room for a file that reaches to `end`. */
+static bool disk_has_room(const struct sim_disk *disk, const struct inode *inode, uint64_t end)
+{
+    uint64_t growth = end > inode->size ? end - inode->size : 0;
+    return disk->capacity == 0 || disk_used(disk) + growth <= disk->capacity;
+}
+
 static int sim_write(struct storage_file *file, const void *buffer, size_t length, uint64_t offset)
 {
     assert(length % STORAGE_ALIGNMENT == 0 && offset % STORAGE_ALIGNMENT == 0);
     assert((uintptr_t)buffer % STORAGE_ALIGNMENT == 0);
     struct sim_disk *disk = disk_of(file->storage);
-    const struct inode *inode = inode_of(file);
     int error = disk_fault(disk);
-    uint64_t growth = offset + length > inode->size ? offset + length - inode->size : 0;
-    if (error == 0 && disk->capacity > 0 && disk_used(disk) + growth > disk->capacity)
+    if (error == 0 && !disk_has_room(disk, inode_of(file), offset + length))
         return -ENOSPC;
     units_add_write(disk, ((struct sim_file *)file)->inode, buffer, length, offset);
     disk_changed(disk);
@@ -261,16 +269,24 @@ const struct storage_operations sim_storage_operations = {
 /* --- the channel ----------------------------------------------------------------------------- */
 
 static int sim_submit(struct channel *base, struct storage_file *file, const void *buffer,
-                      size_t length, uint64_t offset)
+                      size_t length, uint64_t offset, enum channel_flush flush)
 {
     struct sim_channel *channel = (struct sim_channel *)base;
     assert(channel->inode < 0);
     assert(length % STORAGE_ALIGNMENT == 0 && offset % STORAGE_ALIGNMENT == 0);
-    assert(offset + length <= inode_of(file)->size); /* the log never grows a live file */
+    assert((uintptr_t)buffer % STORAGE_ALIGNMENT == 0);
+    /* The log never grows a live file. */
+    assert(flush == CHANNEL_NO_FLUSH || offset + length <= inode_of(file)->size);
     int error = disk_fault(channel->disk);
     if (error != 0)
         return error;
     channel->inode = ((struct sim_file *)file)->inode;
+    channel->flush = flush;
+    channel->result = 0;
+    if (!disk_has_room(channel->disk, inode_of(file), offset + length)) {
+        channel->result = -ENOSPC;
+        return 0;
+    }
     units_add_write(channel->disk, channel->inode, buffer, length, offset);
     disk_changed(channel->disk);
     return 0;
@@ -283,6 +299,8 @@ static bool sim_reap(struct channel *base, int *result)
         return false;
     *result = disk_fault(channel->disk);
     if (*result == 0)
+        *result = channel->result;
+    if (*result == 0 && channel->flush == CHANNEL_FLUSH)
         units_flush(channel->disk, channel->inode, "");
     channel->inode = -1;
     disk_changed(channel->disk);

@@ -93,7 +93,9 @@ static void channel_writes(channel_maker make)
     for (unsigned round = 0; round < 4; round++) {
         memset(bytes, 'a' + (int)round, LENGTH);
         uint64_t offset = (uint64_t)round * LENGTH;
-        assert_int_equal(channel->operations->submit(channel, file, bytes, LENGTH, offset), 0);
+        enum channel_flush flush = round % 2 == 0 ? CHANNEL_FLUSH : CHANNEL_NO_FLUSH;
+        assert_int_equal(channel->operations->submit(channel, file, bytes, LENGTH, offset, flush),
+                         0);
         assert_int_equal(wait_for(channel), 0);
         assert_false(channel->operations->reap(channel, &result));
         assert_int_equal(operations->read(file, read_back, LENGTH, offset), 0);
@@ -102,10 +104,12 @@ static void channel_writes(channel_maker make)
     operations->close(file);
     /* A file that cannot be written to: the errno comes with the completion. */
     assert_int_equal(operations->open(place.storage, "file", STORAGE_READ_ONLY, &file), 0);
-    assert_int_equal(channel->operations->submit(channel, file, bytes, LENGTH, 0), 0);
+    assert_int_equal(channel->operations->submit(channel, file, bytes, LENGTH, 0, CHANNEL_FLUSH),
+                     0);
     assert_int_equal(wait_for(channel), -EBADF);
     /* Destroyed with a write under way. */
-    assert_int_equal(channel->operations->submit(channel, file, bytes, LENGTH, 0), 0);
+    assert_int_equal(channel->operations->submit(channel, file, bytes, LENGTH, 0, CHANNEL_FLUSH),
+                     0);
     channel->operations->destroy(channel);
     operations->close(file);
     free(bytes);
