@@ -98,8 +98,9 @@ static bool log_gather_next(struct log *log)
     return true;
 }
 
-/* Counters are written under the mutex only, so that a load and a store are an addition. */
-static void counter_add(_Atomic uint64_t *counter, uint64_t value)
+/* Counters are written under the mutex, or by one thread only, so that a load and a store are an
+ * addition. */
+void log_count(_Atomic uint64_t *counter, uint64_t value)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + value,
                           memory_order_relaxed);
@@ -208,7 +209,8 @@ bool log_take_place(struct log *log, uint32_t frame_bytes, struct log_place *pla
     log->live = place->file;
     log->live_segment = place->segment;
     log->live_offset = place->offset + frame_bytes;
-    counter_add(&log->counters.segments_started, 1);
+    log_count(&log->counters.segments_started, 1);
+    atomic_store_explicit(&log->counters.live_segment, log->live_segment, memory_order_relaxed);
     atomic_store_explicit(&log->counters.spare_segments, log->spare_count, memory_order_relaxed);
     log_spares_want(log);
     return true;
@@ -373,14 +375,14 @@ static void log_count_flight(struct log *log, uint64_t now_ns)
     const struct log_flight *flight = &log->flight;
     struct log_counters *counters = &log->counters;
     uint64_t us = now_ns > flight->started_ns ? (now_ns - flight->started_ns) / 1000 : 0;
-    counter_add(&counters->commits, 1);
-    counter_add(&counters->records, flight->frame.record_count);
-    counter_add(&counters->bytes,
-                flight->frame.length + (flight->place.starts_segment ? SEGMENT_HEADER_BYTES : 0));
+    log_count(&counters->commits, 1);
+    log_count(&counters->records, flight->frame.record_count);
+    log_count(&counters->bytes,
+              flight->frame.length + (flight->place.starts_segment ? SEGMENT_HEADER_BYTES : 0));
     if (flight->of_group)
-        counter_add(&counters->group_records[histogram_bucket(flight->frame.record_count)], 1);
-    counter_add(&counters->commit_us[histogram_bucket(us)], 1);
-    counter_add(&counters->commit_us_sum, us);
+        log_count(&counters->group_records[histogram_bucket(flight->frame.record_count)], 1);
+    log_count(&counters->commit_us[histogram_bucket(us)], 1);
+    log_count(&counters->commit_us_sum, us);
 }
 
 bool log_complete(struct log *log, struct channel *channel, uint64_t now_ns, uint64_t *workers)
@@ -395,6 +397,7 @@ bool log_complete(struct log *log, struct channel *channel, uint64_t now_ns, uin
     if (log_failed(log) == 0) {
         log_count_flight(log, now_ns);
         *workers = log->flight.workers;
+        log_note_start(log);
         /* Release: pairs with log_durable_lsn(). */
         atomic_store_explicit(&log->durable_lsn, log->flight.frame.last_lsn, memory_order_release);
     } else {
@@ -423,6 +426,14 @@ uint64_t log_durable_lsn(const struct log *log)
     return atomic_load_explicit(&log->durable_lsn, memory_order_acquire);
 }
 
+uint64_t log_reserved_lsn(struct log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    uint64_t lsn = log->next_lsn - 1;
+    pthread_mutex_unlock(&log->mutex);
+    return lsn;
+}
+
 int log_failed(const struct log *log)
 {
     /* Pairs with the release in log_poison(). */
@@ -448,6 +459,10 @@ void log_statistics(const struct log *log, struct log_statistics *statistics)
     statistics->segments_started =
         atomic_load_explicit(&from->segments_started, memory_order_relaxed);
     statistics->spare_segments = atomic_load_explicit(&from->spare_segments, memory_order_relaxed);
+    statistics->first_segment = atomic_load_explicit(&from->first_segment, memory_order_relaxed);
+    statistics->live_segment = atomic_load_explicit(&from->live_segment, memory_order_relaxed);
+    statistics->removed_segments =
+        atomic_load_explicit(&from->removed_segments, memory_order_relaxed);
     for (unsigned i = 0; i < LOG_HISTOGRAM_BUCKETS; i++) {
         statistics->group_records[i] =
             atomic_load_explicit(&from->group_records[i], memory_order_relaxed);

@@ -57,7 +57,7 @@ const char *log_end_name(enum log_end end);
 
 struct log_report {
     enum log_end end;
-    uint64_t segments;
+    uint64_t segments; /* that were read; likewise frames, records and bytes */
     uint64_t frames;
     uint64_t records;
     uint64_t bytes; /* of valid frames */
@@ -72,9 +72,29 @@ struct log_report {
     char reason[192];
 };
 
+/* A place from which the log can be read without what stands before: the start of a segment. */
+struct log_start {
+    uint64_t segment;   /* 0: none, read from the first segment on */
+    uint64_t first_lsn; /* of its first frame */
+    uint64_t chain;     /* value of the frame before it */
+    uint32_t epoch;     /* of the frame before it; 0: there is none */
+};
+
+enum { LOG_START_BYTES = 32 };
+
+/* Its bytes in other files; log_start.c has the table. Decode answers false when the fields cannot
+ * belong together; *start is set only on success. Thread: any; pure. */
+void log_start_encode(const struct log_start *start, uint8_t bytes[LOG_START_BYTES]);
+__attribute__((warn_unused_result)) bool log_start_decode(const uint8_t bytes[LOG_START_BYTES],
+                                                          struct log_start *start);
+
 struct log_options {
     struct storage *storage; /* outlives the log */
     struct meta meta;        /* log id and segment size */
+    /* From where it is read; segments before may have been removed. Nothing stands there: the log
+     * ends there, if durable_lsn allows it. */
+    struct log_start start;
+    uint64_t durable_lsn; /* known from elsewhere (a checkpoint's end); 0: nothing */
     /* Called in log order for every frame with records: `bytes` holds the records without gaps and
      * is valid during the call only. Non-zero: stop, log_open() returns it. */
     int (*replay)(void *context, uint64_t first_lsn, uint32_t record_count, const uint8_t *bytes,
@@ -140,6 +160,23 @@ bool log_commit_idle_mark(struct log *log, struct channel *channel, uint64_t now
 /* Everything up to here, inclusive, is on stable storage. Acquire. Thread: any. */
 uint64_t log_durable_lsn(const struct log *log);
 
+/* The newest LSN given out. Thread: any. */
+uint64_t log_reserved_lsn(struct log *log);
+
+/* Start of the newest segment whose first frame is durable. All records behind the LSN that
+ * log_durable_lsn() says afterwards stand at or behind it: whoever wants both asks for the start
+ * first. Thread: any. */
+struct log_start log_live_start(struct log *log);
+
+/* Number of the first segment that is kept. Thread: any. */
+uint64_t log_first_segment(const struct log *log);
+
+/* Removes the kept segments with numbers below `before`, but none from that of log_live_start()
+ * on; oldest first; then flushes the directory. They are gone for log_open(): it needs a start in
+ * what is kept. 0; -errno: the rest is still there, or the flush failed; call it again.
+ * Thread: one background thread. */
+__attribute__((warn_unused_result)) int log_remove_segments(struct log *log, uint64_t before);
+
 /* 0, or the errno that poisoned the log. Thread: any. */
 int log_failed(const struct log *log);
 
@@ -156,6 +193,9 @@ struct log_statistics {
     uint64_t bytes; /* written, padding included */
     uint64_t segments_started;
     uint64_t spare_segments;
+    uint64_t first_segment; /* kept */
+    uint64_t live_segment;  /* that takes the next frame, if it has room */
+    uint64_t removed_segments;
     uint64_t group_records[LOG_HISTOGRAM_BUCKETS];
     uint64_t commit_us[LOG_HISTOGRAM_BUCKETS];
     uint64_t commit_us_sum;

@@ -23,21 +23,20 @@ struct log_cut_report {
     uint64_t removed_segments; /* files removed behind the cut */
 };
 
-/* Makes `first_dropped_lsn` the next LSN of the log: what was written at and behind it is gone. `start`
- * as in log_options (from where frames are followed). The frame that holds first_dropped_lsn must be
- * whole, or, when it is not, begin with that LSN; the records before it in the same frame are kept.
- * Later segments are removed from the last one on, the rest of the segment is zeroed and flushed, and
- * the log is opened once, which writes a recovery frame, and closed in order.
+/* Makes `first_dropped_lsn` the next LSN of the log: what was written at and behind it is gone.
+ * `start` as in log_options (from where frames are followed). The frame that holds
+ * first_dropped_lsn must be whole, or, when it is not, begin with that LSN; the records before it
+ * in the same frame are kept. Later segments are removed from the last one on, the rest of the
+ * segment is zeroed and flushed, and the log is opened once, which writes a recovery frame, and
+ * closed in order.
  *
  * Calling it again after an interruption comes to the same end.
  *
  * 0; -ERANGE: the log does not reach that LSN (*report says its last one) or begins behind it;
  * -EINVAL: the damaged frame begins with another LSN (fault->lsn says which); -EBADMSG; -errno. */
-__attribute__((warn_unused_result)) int log_cut(struct storage *storage, const struct meta *meta,
-                                                struct channel *channel,
-                                                const struct log_start *start,
-                                                uint64_t first_dropped_lsn,
-                                                struct log_cut_report *report,
-                                                struct log_fault *fault);
+__attribute__((warn_unused_result)) int
+log_cut(struct storage *storage, const struct meta *meta, struct channel *channel,
+        const struct log_start *start, uint64_t first_dropped_lsn, struct log_cut_report *report,
+        struct log_fault *fault);
 
 #endif

@@ -68,6 +68,9 @@ struct log_counters {
     _Atomic uint64_t bytes;
     _Atomic uint64_t segments_started;
     _Atomic uint64_t spare_segments;
+    _Atomic uint64_t first_segment;
+    _Atomic uint64_t live_segment;
+    _Atomic uint64_t removed_segments;
     _Atomic uint64_t group_records[LOG_HISTOGRAM_BUCKETS];
     _Atomic uint64_t commit_us[LOG_HISTOGRAM_BUCKETS];
     _Atomic uint64_t commit_us_sum;
@@ -92,7 +95,8 @@ struct log {
     uint64_t newest_durable_lsn; /* that the newest frame speaks of */
     struct storage_file *live;   /* NULL: the first segment was not begun */
     uint64_t live_segment;
-    uint64_t live_offset; /* where the next frame goes */
+    uint64_t live_offset;        /* where the next frame goes */
+    struct log_start live_start; /* of the newest segment with a durable frame */
     struct storage_file **spares;
     uint32_t spare_count;
     uint32_t spare_max;
@@ -146,6 +150,15 @@ void log_begin_mark(struct log *log, enum frame_kind kind, struct log_place plac
 
 /* Waits until the commit under way on `channel` has ended. */
 void log_wait(struct log *log, struct channel *channel);
+
+/* Adds to a counter that has one writer at a time. */
+void log_count(_Atomic uint64_t *counter, uint64_t value);
+
+/* --- log_start.c */
+
+/* The flight is durable: if it began a segment, that is the newest place to start from. Under the
+ * mutex. */
+void log_note_start(struct log *log);
 
 /* --- log_spares.c */
 

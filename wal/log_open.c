@@ -46,9 +46,9 @@ static int log_lock_meta(struct storage *storage, unsigned timeout_ms, struct st
 static int log_remove_temporaries(const struct scan *scan)
 {
     struct storage *storage = scan->options->storage;
-    for (size_t i = 0; i < scan->temporary_count; i++) {
+    for (size_t i = 0; i < scan->list.temporaries.count; i++) {
         char name[STORAGE_NAME_MAX];
-        segment_temporary_name(scan->temporaries[i], name);
+        segment_temporary_name(scan->list.temporaries.values[i], name);
         int error = storage->operations->remove(storage, name);
         if (error != 0 && error != -ENOENT)
             return error;
@@ -97,6 +97,8 @@ static int log_write_recovery_frame(struct log *log)
         error = operations->sync(place.file);
     log->committing = false;
     atomic_store_explicit(&log->counters.commit_started_ns, 0, memory_order_relaxed);
+    if (error == 0)
+        log_note_start(log);
     if (place.retired != NULL)
         operations->close(place.retired);
     return error;
@@ -105,26 +107,30 @@ static int log_write_recovery_frame(struct log *log)
 /* The log goes on where the last whole frame ends. */
 static int log_continue(struct log *log, struct scan *scan)
 {
-    uint64_t spares = scan->number_count - scan->end_segment;
+    /* Without a frame, the first one goes to the start of the segment at the position. */
+    uint64_t live = scan->end_segment > 0 ? scan->end_segment : scan->position.segment - 1;
+    uint64_t spares = scan->last - live;
     log->spare_max = (uint32_t)spares + LOG_SPARES;
     log->spares = calloc(log->spare_max, sizeof(struct storage_file *));
     if (log->spares == NULL)
         return -ENOMEM;
+    log->live_segment = live;
+    log->live_offset = log->options.meta.segment_bytes; /* no room: the first spare is next */
     if (scan->end_segment > 0) {
-        log->live = scan_take_file(scan, scan->end_segment);
-        log->live_segment = scan->end_segment;
+        log->live = scan_take_file(scan, live);
         log->live_offset = scan->end_offset;
-    } else {
-        log->live_offset = log->options.meta.segment_bytes; /* no room: the first spare is next */
     }
-    for (uint64_t number = scan->end_segment + 1; number <= scan->number_count; number++)
+    for (uint64_t number = live + 1; number <= scan->last; number++)
         log->spares[log->spare_count++] = scan_take_file(scan, number);
-    log->spare_number = scan->number_count + 1;
+    log->spare_number = scan->last + 1;
+    log->live_start = scan->newest_start;
     log->epoch = scan->position.epoch + 1;
     log->chain = scan->position.chain;
     log->next_lsn = scan->position.first_lsn;
     atomic_store_explicit(&log->durable_lsn, log->next_lsn - 1, memory_order_relaxed);
     atomic_store_explicit(&log->counters.spare_segments, log->spare_count, memory_order_relaxed);
+    atomic_store_explicit(&log->counters.live_segment, live, memory_order_relaxed);
+    atomic_store_explicit(&log->counters.first_segment, scan->first, memory_order_relaxed);
     return 0;
 }
 

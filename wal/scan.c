@@ -1,18 +1,19 @@
-/* scan.c - reads a whole log from its first frame to its end.
+/* scan.c - reads a log from its first frame, or from a given start, to its end.
  *
- *     1. list log/: segments are numbered 1, 2, 3, ... without a gap
- *     2. from the last one back to the last used one: lock, flush, look
+ *     1. list log/: segments are numbered without a gap, from 1, or with a start from any number up
+ *        to its segment (those before may have been removed)
+ *     2. from the last one back to the last used one, but not beyond the start: lock, flush, look
  *        (bytes that a killed process had in flight are there once the lock is ours, and what is
  *        read after the flush is durable)
- *     3. from the first one on: judge (verdict.c), hand records to replay, step over each frame;
- *        at END go to the next segment, as long as there is a used one
+ *     3. from the first one, or the start, on: judge (verdict.c), hand records to replay, step over
+ *        each frame; at END go to the next segment, as long as there is a used one
  *
  *     segments      1..k-1 full      k live           k+1, k+2 spare
  *                   [frames....0]    [frames..000]    [spare 000000]
  *                                            ^ position
  *
  * When the write that changes segments is torn, the position is (k+1, 0) and the last frame ends in
- * k.
+ * k. When nothing stands at the start, the position is (start, 0), and there is no last frame.
  *
  * Guarantees: replay sees each whole frame once, in order; SCAN_TO_VERIFY changes nothing.
  * Memory: one segment and one payload. Must not know: how the log goes on after the end.
@@ -28,7 +29,7 @@
 
 #include "bytes.h"
 
-enum { READ_BYTES = 4 * 1024 * 1024, LIST_STEP = 64 };
+enum { READ_BYTES = 4 * 1024 * 1024 };
 
 /* --- the report of a refusal ---------------------------------------------------------------- */
 
@@ -46,61 +47,34 @@ static int scan_refuse(struct scan *scan, enum log_end end, uint64_t number, uin
 
 /* --- listing --------------------------------------------------------------------------------- */
 
-static int scan_append(uint64_t **numbers, size_t *count, size_t *max, uint64_t number)
+static uint64_t scan_begin(const struct scan *scan)
 {
-    if (*count == *max) {
-        uint64_t *grown = realloc(*numbers, (*max + LIST_STEP) * sizeof(*grown));
-        if (grown == NULL)
-            return -ENOMEM;
-        *numbers = grown;
-        *max += LIST_STEP;
-    }
-    (*numbers)[(*count)++] = number;
-    return 0;
-}
-
-static void scan_visit(void *context, const char *name)
-{
-    struct scan *scan = context;
-    uint64_t number;
-    enum segment_file_kind kind = segment_parse_name(name, &number);
-    if (scan->list_error != 0)
-        return;
-    if (kind == SEGMENT_FILE_LOG)
-        scan->list_error =
-            scan_append(&scan->numbers, &scan->number_count, &scan->number_max, number);
-    else if (kind == SEGMENT_FILE_TEMPORARY)
-        scan->list_error =
-            scan_append(&scan->temporaries, &scan->temporary_count, &scan->temporary_max, number);
-}
-
-static int scan_compare(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left;
-    uint64_t b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
+    return scan->options->start.segment > 0 ? scan->options->start.segment : 1;
 }
 
 static int scan_list(struct scan *scan)
 {
-    struct storage *storage = scan->options->storage;
-    int error = storage->operations->list(storage, "log", scan_visit, scan);
-    if (error == 0)
-        error = scan->list_error;
+    int error = segment_list_init(&scan->list, scan->options->storage);
+    uint64_t begin = scan_begin(scan);
     if (error == -ENOENT)
-        return scan_refuse(scan, LOG_END_DAMAGED, 1, 0, "the directory log/ is missing");
+        return scan_refuse(scan, LOG_END_DAMAGED, begin, 0, "the directory log/ is missing");
     if (error != 0)
         return error;
-    if (scan->number_count > 0)
-        qsort(scan->numbers, scan->number_count, sizeof(*scan->numbers), scan_compare);
-    for (size_t i = 0; i < scan->number_count; i++) {
-        if (scan->numbers[i] != i + 1)
-            return scan_refuse(scan, LOG_END_DAMAGED, i + 1, 0,
-                               "the file is missing, but later segments are there");
-    }
-    if (scan->number_count == 0)
-        return scan_refuse(scan, LOG_END_DAMAGED, 1, 0,
+    if (scan->list.segments.count == 0)
+        return scan_refuse(scan, LOG_END_DAMAGED, begin, 0,
                            "the file is missing, but DATA/meta says that there was a log");
+    scan->first = scan->list.segments.values[0];
+    scan->last = scan->list.segments.values[scan->list.segments.count - 1];
+    uint64_t missing = segment_list_first_missing(&scan->list);
+    if (begin < scan->first)
+        return scan_refuse(scan, LOG_END_DAMAGED, begin, 0,
+                           "the file is missing, but later segments are there");
+    if (missing < scan->last)
+        return scan_refuse(scan, LOG_END_DAMAGED, missing, 0,
+                           "the file is missing, but later segments are there");
+    if (begin > scan->last)
+        return scan_refuse(scan, LOG_END_DAMAGED, begin, 0,
+                           "the file is missing, but a checkpoint says that there was a log");
     return 0;
 }
 
@@ -158,14 +132,14 @@ static int scan_read_is_spare(struct scan *scan, struct storage_file *file, uint
 
 struct storage_file *scan_file(struct scan *scan, uint64_t number)
 {
-    assert(number >= scan->first_open && number <= scan->number_count);
-    return scan->files[number - 1];
+    assert(number >= scan->first_open && number <= scan->last);
+    return scan->files[number - scan->first];
 }
 
 struct storage_file *scan_take_file(struct scan *scan, uint64_t number)
 {
     struct storage_file *file = scan_file(scan, number);
-    scan->files[number - 1] = NULL;
+    scan->files[number - scan->first] = NULL;
     return file;
 }
 
@@ -188,7 +162,7 @@ static int scan_open_segment(struct scan *scan, uint64_t number, struct storage_
         operations->close(*file);
         return error;
     }
-    scan->files[number - 1] = *file;
+    scan->files[number - scan->first] = *file;
     scan->first_open = number;
     return 0;
 }
@@ -198,9 +172,10 @@ static int scan_open_segment(struct scan *scan, uint64_t number, struct storage_
 static int scan_find_last_used(struct scan *scan)
 {
     struct storage_file *file;
-    uint64_t number = scan->number_count;
+    uint64_t number = scan->last;
+    uint64_t begin = scan_begin(scan);
     scan->first_open = number + 1;
-    for (; number > 0 && scan->last_used == 0; number--) {
+    for (; number >= begin && scan->last_used == 0; number--) {
         int error = scan_open_segment(scan, number, &file);
         if (error != 0)
             return error;
@@ -213,7 +188,7 @@ static int scan_find_last_used(struct scan *scan)
         if (!is_spare)
             scan->last_used = number;
     }
-    if (number > 0 && scan->mode == SCAN_TO_RECOVER)
+    if (number >= begin && scan->mode == SCAN_TO_RECOVER)
         return scan_open_segment(scan, number, &file);
     return 0;
 }
@@ -242,11 +217,21 @@ static void scan_progress(const struct scan *scan)
     struct log_progress *progress = scan->options->progress;
     if (progress == NULL)
         return;
-    uint64_t done = (scan->position.segment - 1) * scan->options->meta.segment_bytes;
+    uint64_t done = (scan->position.segment - scan_begin(scan)) * scan->options->meta.segment_bytes;
     /* Relaxed: figures for a person; nothing is read by their order. */
     atomic_store_explicit(&progress->bytes_done, done + scan->position.offset,
                           memory_order_relaxed);
     atomic_store_explicit(&progress->records_done, scan->report->records, memory_order_relaxed);
+}
+
+static struct log_start scan_start(const struct verdict_position *position)
+{
+    return (struct log_start){
+        .segment = position->segment,
+        .first_lsn = position->first_lsn,
+        .chain = position->chain,
+        .epoch = position->epoch,
+    };
 }
 
 static int scan_step_over(struct scan *scan)
@@ -266,6 +251,8 @@ static int scan_step_over(struct scan *scan)
             return error;
         }
     }
+    if (position->offset == 0)
+        scan->newest_start = scan_start(position);
     position->offset += scan->verdict.length;
     position->first_lsn = frame->last_lsn + 1;
     position->chain = frame->checksum;
@@ -315,7 +302,7 @@ static int scan_segment(struct scan *scan)
 static int scan_walk(struct scan *scan)
 {
     struct verdict_position *position = &scan->position;
-    uint64_t last = scan->last_used > 0 ? scan->last_used : 1;
+    uint64_t last = scan->last_used > 0 ? scan->last_used : position->segment;
     for (;;) {
         position->later_in_use = position->segment < scan->last_used;
         int error = scan_segment(scan);
@@ -335,7 +322,8 @@ static int scan_walk(struct scan *scan)
 static void scan_conclude(struct scan *scan)
 {
     struct log_report *report = scan->report;
-    report->segments = scan->end_segment;
+    if (scan->end_segment > 0)
+        report->segments = scan->end_segment - scan_begin(scan) + 1;
     if (scan->verdict.kind == VERDICT_TORN) {
         report->end = LOG_END_TORN;
         report->dropped_bytes = scan->verdict.length;
@@ -354,15 +342,16 @@ int scan_run(struct scan *scan)
     int error = scan_list(scan);
     if (error != 0)
         return error;
-    scan->files = calloc(scan->number_count, sizeof(struct storage_file *));
+    scan->files = calloc(scan->list.segments.count, sizeof(struct storage_file *));
     if (scan->files == NULL)
         return -ENOMEM;
     error = scan_find_last_used(scan);
     if (error != 0)
         return error;
-    if (scan->options->progress != NULL)
+    if (scan->options->progress != NULL && scan->last_used > 0)
         atomic_store_explicit(&scan->options->progress->bytes_total,
-                              scan->last_used * scan->options->meta.segment_bytes,
+                              (scan->last_used - scan_begin(scan) + 1) *
+                                  scan->options->meta.segment_bytes,
                               memory_order_relaxed);
     error = scan_walk(scan);
     if (error == 0)
@@ -375,6 +364,10 @@ int scan_init(struct scan *scan, const struct log_options *options, struct log_r
 {
     const struct meta *meta = &options->meta;
     uint64_t room = meta->segment_bytes - SEGMENT_HEADER_BYTES;
+    struct log_start start = options->start;
+    if (start.segment == 0)
+        start = (struct log_start){
+            .segment = 1, .first_lsn = 1, .chain = segment_chain_origin(meta->log_id)};
     *scan = (struct scan){
         .options = options,
         .report = report,
@@ -384,14 +377,19 @@ int scan_init(struct scan *scan, const struct log_options *options, struct log_r
         .position =
             {
                 .meta = meta,
-                .segment = 1,
-                .first_lsn = 1,
-                .chain = segment_chain_origin(meta->log_id),
+                .segment = start.segment,
+                .first_lsn = start.first_lsn,
+                .chain = start.chain,
+                .epoch = start.epoch,
                 .write_bytes_max = room < FRAME_BYTES_MAX ? (uint32_t)room : FRAME_BYTES_MAX,
+                .durable_lsn = options->durable_lsn,
             },
+        .newest_start = start,
         .bytes = aligned_alloc(STORAGE_ALIGNMENT, meta->segment_bytes),
         .payload = malloc(FLORIN_GROUP_BYTES_MAX),
     };
+    report->last_lsn = start.first_lsn - 1;
+    report->epoch = start.epoch;
     if (scan->bytes != NULL && scan->payload != NULL)
         return 0;
     scan_deinit(scan);
@@ -400,13 +398,12 @@ int scan_init(struct scan *scan, const struct log_options *options, struct log_r
 
 void scan_deinit(struct scan *scan)
 {
-    for (size_t i = 0; scan->files != NULL && i < scan->number_count; i++) {
+    for (size_t i = 0; scan->files != NULL && i < scan->list.segments.count; i++) {
         if (scan->files[i] != NULL)
             scan->files[i]->storage->operations->close(scan->files[i]);
     }
     free(scan->files);
-    free(scan->numbers);
-    free(scan->temporaries);
+    segment_list_deinit(&scan->list);
     free(scan->payload);
     free(scan->bytes);
 }

@@ -1,4 +1,4 @@
-/* scan.h - reads a whole log from its first frame to its end, and says how it ends.
+/* scan.h - reads a log from its first frame, or from a given start, to its end; says how it ends.
  *
  * Thread: the opener's.
  */
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "segment_list.h"
 #include "verdict.h"
 
 enum scan_mode {
@@ -28,14 +29,10 @@ struct scan {
     uint8_t *payload; /* of one frame */
 
     /* what is in log/ */
-    uint64_t *numbers; /* segments, sorted */
-    size_t number_count;
-    size_t number_max;
-    uint64_t *temporaries; /* half-made segments */
-    size_t temporary_count;
-    size_t temporary_max;
-    int list_error;
-    uint64_t last_used; /* highest segment that was written to; 0: none */
+    struct segment_list list;
+    uint64_t first;     /* the first kept segment */
+    uint64_t last;      /* the last one, spares included */
+    uint64_t last_used; /* highest segment, from the start on, that was written to; 0: none */
 
     /* segments from first_open on, NULL when handed on; SCAN_TO_RECOVER only */
     struct storage_file **files;
@@ -43,6 +40,7 @@ struct scan {
 
     /* where the log ends, after scan_run() */
     struct verdict_position position; /* of the next frame; its epoch is that of the last one */
+    struct log_start newest_start;    /* of end_segment; without frames: where it began */
     uint64_t end_segment;             /* of the last frame; 0: none */
     uint64_t end_offset;
     enum frame_kind last_kind;
