@@ -115,6 +115,9 @@ enum florin_command_kind {
 /* Decimals of a currency (USD 2, JPY 0, KWD 3), or -1 for an unknown code. Thread: any. */
 int florin_currency_exponent(const char *code, size_t code_length);
 
+/* 1 to FLORIN_ACCOUNT_ID_MAX characters of A-Z a-z 0-9 _ . : @ - Thread: any. */
+bool florin_account_id_is_valid(const char *id, size_t length);
+
 /* Which part of a command a status speaks of. */
 enum florin_field {
     FLORIN_FIELD_NONE = 0,

@@ -47,13 +47,17 @@ struct account_image {
     uint16_t metadata_length;
 };
 
-/* Writes at most ACCOUNT_IMAGE_BYTES_MAX bytes, and returns how many. */
+/* Of the image of this account; at most ACCOUNT_IMAGE_BYTES_MAX. */
+size_t account_image_size(const struct account *account);
+
+/* Writes account_image_size() bytes and returns that size. The account has a real position, not a
+ * provisional one (asserted). */
 size_t account_image_encode(const struct account_table *table, const struct account *account,
                             uint8_t *bytes);
 
-/* Reads the image at the start of `bytes`. Its size, or 0: not a whole valid image (same strictness as
- * record_decode()). */
-__attribute__((warn_unused_result)) size_t
-account_image_decode(const uint8_t *bytes, size_t length, struct account_image *image);
+/* Reads the image at the start of `bytes`. Its size, or 0: not a whole valid image (same strictness
+ * as record_decode()). */
+__attribute__((warn_unused_result)) size_t account_image_decode(const uint8_t *bytes, size_t length,
+                                                                struct account_image *image);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef FLORIN_CORE_BYTES_H
 #define FLORIN_CORE_BYTES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 static inline void bytes_put_u16(uint8_t *bytes, uint16_t value)
@@ -48,6 +50,15 @@ static inline uint64_t bytes_get_u64(const uint8_t *bytes)
 static inline int64_t bytes_get_i64(const uint8_t *bytes)
 {
     return (int64_t)bytes_get_u64(bytes);
+}
+
+static inline bool bytes_are_zero(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
 }
 
 #endif

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "bytes.h"
+
 /* clang-format off */
 static const struct currency CURRENCIES[] = {
     {"AED", 2}, {"AFN", 2}, {"ALL", 2}, {"AMD", 2}, {"ANG", 2}, {"AOA", 2},
@@ -74,4 +76,14 @@ const struct currency *currency_find(const char *code, size_t code_length)
 const struct currency *currency_default(void)
 {
     return &DEFAULT_CURRENCY;
+}
+
+bool currency_code_is_valid(const char code[FLORIN_CURRENCY_MAX])
+{
+    size_t length = 0;
+    while (length < FLORIN_CURRENCY_MAX && ((code[length] >= 'A' && code[length] <= 'Z') ||
+                                            (code[length] >= '0' && code[length] <= '9')))
+        length++;
+    return length > 0 &&
+           bytes_are_zero((const uint8_t *)code + length, (size_t)FLORIN_CURRENCY_MAX - length);
 }

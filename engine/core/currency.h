@@ -5,6 +5,7 @@
 #ifndef FLORIN_CORE_CURRENCY_H
 #define FLORIN_CORE_CURRENCY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,9 @@ const struct currency *currency_find(const char *code, size_t code_length);
 
 /* USD: what an account has when nothing is said. */
 const struct currency *currency_default(void);
+
+/* One to FLORIN_CURRENCY_MAX upper-case letters or digits, then zeros: what records and images
+ * hold, known today or not. */
+bool currency_code_is_valid(const char code[FLORIN_CURRENCY_MAX]);
 
 #endif

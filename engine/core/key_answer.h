@@ -1,5 +1,5 @@
-/* key_answer.h - all that a retry needs of a finished command with a key: what was asked, and what was
- * answered. Made from the command's record; 64 bytes in key files:
+/* key_answer.h - all that a retry needs of a finished command with a key: what was asked, and what
+ * was answered. Made from the command's record; 64 bytes in key files:
  *
  *      0  u64  digest high     the file is sorted by these two
  *      8  u64  digest low
@@ -36,12 +36,13 @@ struct key_answer {
 };
 
 /* Of a record with a key (asserted). */
-struct key_answer key_answer_of_record(const struct hash_secret *secret, const struct record *record,
-                                       uint64_t lsn);
+struct key_answer key_answer_of_record(const struct hash_secret *secret,
+                                       const struct record *record, uint64_t lsn);
 
 void key_answer_encode(const struct key_answer *answer, uint8_t bytes[KEY_ANSWER_BYTES]);
 
-/* false: not one that key_answer_encode() writes (kind, status, amount, LSN or version out of range). */
+/* false: not one that key_answer_encode() writes (kind, status, amount, LSN or version out of
+ * range). */
 bool key_answer_decode(const uint8_t bytes[KEY_ANSWER_BYTES], struct key_answer *answer);
 
 /* < 0, 0, > 0 as strcmp(), in the order of key files: by digest (high, then low), then LSN. */

@@ -2,18 +2,18 @@
  *
  * A binary fuse filter: Graf, Lemire: "Binary Fuse Filters: Fast and Smaller Than Xor Filters", ACM
  * Journal of Experimental Algorithmics 27, 2022 (arXiv:2201.01174), with 3 places a key and
- * fingerprints of 13 bits, packed. False positives: 2^-13, 0.012 percent a filter. Memory at a million
- * keys: 14.7 bits, 1.84 bytes a key. Built once, never changed.
+ * fingerprints of 13 bits, packed. False positives: 2^-13, 0.012 percent a filter. Memory at a
+ * million keys: 14.7 bits, 1.84 bytes a key. Built once, never changed.
  *
  * Bytes of a filter, as they stand in memory and in key files, little-endian:
  *
  *      0  u64  seed
- *      8  u32  key_count
+ *      8  u32  key_count           as given, equal ones counted; decides the two below
  *     12  u32  segment_length      a power of two
  *     16  u32  segment_count       of which a key's first place may be in
  *     20  u32  reserved 0
- *     24  packed fingerprints, (segment_count + 2) * segment_length of 13 bits; zeros to a multiple of 8,
- *         and 8 more, so that one load of 4 bytes reads any fingerprint
+ *     24  packed fingerprints, (segment_count + 2) * segment_length of 13 bits; zeros to a multiple
+ * of 8, and 8 more, so that one load of 4 bytes reads any fingerprint
  *
  * Thread: any; pure. Filters are read-only once built.
  */
@@ -39,18 +39,20 @@ struct key_filter {
     uint32_t segment_count;
 };
 
-/* Bytes of a filter of so many keys; > 0 also for none. */
+/* Bytes of a filter of so many keys; > 0 also for none. Depends on the count alone. */
 size_t key_filter_bytes(uint32_t key_count);
 /* Memory that key_filter_build() needs for a moment; aligned to 8. */
 size_t key_filter_scratch_bytes(uint32_t key_count);
 
-/* Builds a filter of `count` <= KEY_FILTER_KEYS_MAX hashes into `bytes`. Equal hashes are allowed
- * (counted once). `hashes` is changed (sorted). false: no seed worked, after 100 tries: cannot happen
- * with hashes that are random. */
+/* Builds a filter of `count` <= KEY_FILTER_KEYS_MAX hashes into `bytes`, key_filter_bytes(count)
+ * long: a function of the set of hashes and of `count`. Equal hashes are allowed. `hashes` is
+ * changed (sorted and the equal ones moved away; ascending ones cost no sorting). 0.2 s at a
+ * million. false: no seed worked, after 100 tries: cannot happen with hashes that are random. */
 __attribute__((warn_unused_result)) bool key_filter_build(uint64_t *hashes, uint32_t count,
                                                           void *scratch, uint8_t *bytes);
 
-/* Uses `bytes`, which stay where they are. false: not a filter of that length. */
+/* Uses `bytes`, which stay where they are. false: not a filter of that length (the fingerprints
+ * could be any: it is for the file's checksums to vouch for them). */
 __attribute__((warn_unused_result)) bool key_filter_open(const uint8_t *bytes, size_t length,
                                                          struct key_filter *filter);
 
@@ -79,5 +81,8 @@ static inline uint64_t key_filter_hash(struct hash128 digest)
 }
 
 bool key_filters_may_contain(const struct key_filters *filters, struct hash128 digest);
+
+/* Asks the cache for what key_filters_may_contain() of this digest reads. */
+void key_filters_prefetch(const struct key_filters *filters, struct hash128 digest);
 
 #endif

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "currency.h"
 #include "florin.h"
 #include "money.h"
 
@@ -62,44 +63,6 @@ _Static_assert((int)RECORD_FIXED_BYTES + (int)RECORD_EXPECTED_BYTES + (int)RECOR
                "every record fits");
 _Static_assert((int)FLORIN_RECORD_MAX <= (int)UINT16_MAX, "the size is a u16");
 
-static bool is_upper_or_digit(char character)
-{
-    return (character >= 'A' && character <= 'Z') || (character >= '0' && character <= '9');
-}
-
-static bool is_id_character(char character)
-{
-    switch (character) {
-    case '_':
-    case '.':
-    case ':':
-    case '@':
-    case '-':
-        return true;
-    default:
-        return is_upper_or_digit(character) || (character >= 'a' && character <= 'z');
-    }
-}
-
-static bool bytes_are_zero(const uint8_t *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] != 0)
-            return false;
-    }
-    return true;
-}
-
-/* One to FLORIN_CURRENCY_MAX letters or digits, then zeros. */
-static bool currency_is_valid(const char currency[FLORIN_CURRENCY_MAX])
-{
-    size_t length = 0;
-    while (length < FLORIN_CURRENCY_MAX && is_upper_or_digit(currency[length]))
-        length++;
-    return length > 0 &&
-           bytes_are_zero((const uint8_t *)currency + length, (size_t)FLORIN_CURRENCY_MAX - length);
-}
-
 static bool posting_is_valid(const struct record *record)
 {
     if (record->amount_minor <= 0 ||
@@ -131,13 +94,14 @@ static bool open_is_valid(const struct record *record)
            record->balance_minor >= 0 && record->amount_minor == record->balance_minor &&
            record->minimum_balance_minor <= 0 && record->minimum_balance_minor >= MONEY_MIN &&
            record->exponent <= FLORIN_EXPONENT_MAX &&
-           record->metadata_length <= FLORIN_METADATA_MAX && currency_is_valid(record->currency);
+           record->metadata_length <= FLORIN_METADATA_MAX &&
+           currency_code_is_valid(record->currency);
 }
 
 static bool record_is_valid(const struct record *record)
 {
     if (record->version == 0 || record->balance_minor < MONEY_MIN ||
-        !record_id_is_valid(record->id, record->id_length))
+        !florin_account_id_is_valid(record->id, record->id_length))
         return false;
     switch (record->kind) {
     case FLORIN_DEPOSIT:
@@ -289,11 +253,5 @@ size_t record_decode(const uint8_t *bytes, size_t length, struct record *record)
 
 bool record_id_is_valid(const char *id, size_t length)
 {
-    if (length == 0 || length > FLORIN_ACCOUNT_ID_MAX)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (!is_id_character(id[i]))
-            return false;
-    }
-    return true;
+    return florin_account_id_is_valid(id, length);
 }

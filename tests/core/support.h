@@ -19,7 +19,8 @@
 static inline void *memory_take(size_t bytes)
 {
     void *memory = NULL;
-    assert_int_equal(posix_memalign(&memory, 64, bytes), 0);
+    if (posix_memalign(&memory, 64, bytes) != 0 || memory == NULL)
+        abort();
     memset(memory, 0, bytes);
     return memory;
 }

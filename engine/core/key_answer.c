@@ -1,0 +1,135 @@
+/* key_answer.c - what a retry needs of a finished command, to bytes and back; key_answer.h has the
+ * layout.
+ *
+ * Guarantees: key_answer_decode() accepts exactly the bytes that key_answer_encode() can write, so
+ * an answer has one form.
+ * Must not know: where answers are kept, or who asks for them.
+ *
+ * An answer is valid when it is that of a record with a key: a deposit or withdrawal, applied or
+ * refused as its kind can be, with an amount > 0, a version and a position; a mismatch has the
+ * expected version that failed.
+ */
+#include "key_answer.h"
+
+#include <assert.h>
+
+#include "bytes.h"
+#include "florin.h"
+#include "money.h"
+
+enum {
+    OFFSET_DIGEST_HIGH = 0,
+    OFFSET_DIGEST_LOW = 8,
+    OFFSET_LSN_KIND_STATUS = 16,
+    OFFSET_TIME = 24,
+    OFFSET_EXPECTED = 32,
+    OFFSET_AMOUNT = 40,
+    OFFSET_BALANCE = 48,
+    OFFSET_VERSION = 56,
+
+    LSN_SHIFT = 16,
+    KIND_SHIFT = 8,
+
+    STATE_DIGEST_BYTES = 16,
+    /* Not that of an account (shard_checkpoint.c), so that neither can stand in for the other. */
+    STATE_DIGEST_SEED = 2,
+};
+_Static_assert((int)OFFSET_VERSION + 8 == (int)KEY_ANSWER_BYTES, "the version is the last");
+
+static bool answer_is_valid(const struct key_answer *answer)
+{
+    if ((answer->kind != FLORIN_DEPOSIT && answer->kind != FLORIN_WITHDRAW) ||
+        answer->amount_minor <= 0 || answer->balance_minor < MONEY_MIN || answer->version == 0 ||
+        answer->lsn == 0 || answer->lsn > RECORD_LSN_MAX)
+        return false;
+    switch (answer->status) {
+    case FLORIN_APPLIED:
+        return true;
+    case FLORIN_VERSION_MISMATCH:
+    case FLORIN_PRECONDITION_FAILED:
+        return answer->expected_version != 0;
+    case FLORIN_INSUFFICIENT_BALANCE:
+        return answer->kind == FLORIN_WITHDRAW;
+    case FLORIN_BALANCE_OVERFLOW:
+        return answer->kind == FLORIN_DEPOSIT;
+    default:
+        return false;
+    }
+}
+
+struct key_answer key_answer_of_record(const struct hash_secret *secret,
+                                       const struct record *record, uint64_t lsn)
+{
+    assert(record->key_length > 0);
+    return (struct key_answer){
+        .digest = hash_key(secret, record->id, record->id_length, record->key, record->key_length),
+        .lsn = lsn,
+        .kind = record->kind,
+        .status = record->status,
+        .time_ns = record->time_ns,
+        .expected_version = record->expected_version,
+        .amount_minor = record->amount_minor,
+        .balance_minor = record->balance_minor,
+        .version = record->version,
+    };
+}
+
+void key_answer_encode(const struct key_answer *answer, uint8_t bytes[KEY_ANSWER_BYTES])
+{
+    assert(answer_is_valid(answer));
+    bytes_put_u64(bytes + OFFSET_DIGEST_HIGH, answer->digest.high);
+    bytes_put_u64(bytes + OFFSET_DIGEST_LOW, answer->digest.low);
+    bytes_put_u64(bytes + OFFSET_LSN_KIND_STATUS,
+                  answer->lsn << LSN_SHIFT | (uint64_t)answer->kind << KIND_SHIFT | answer->status);
+    bytes_put_u64(bytes + OFFSET_TIME, answer->time_ns);
+    bytes_put_u64(bytes + OFFSET_EXPECTED, answer->expected_version);
+    bytes_put_i64(bytes + OFFSET_AMOUNT, answer->amount_minor);
+    bytes_put_i64(bytes + OFFSET_BALANCE, answer->balance_minor);
+    bytes_put_u64(bytes + OFFSET_VERSION, answer->version);
+}
+
+bool key_answer_decode(const uint8_t bytes[KEY_ANSWER_BYTES], struct key_answer *answer)
+{
+    uint64_t lsn_kind_status = bytes_get_u64(bytes + OFFSET_LSN_KIND_STATUS);
+    const struct key_answer decoded = {
+        .digest = {.low = bytes_get_u64(bytes + OFFSET_DIGEST_LOW),
+                   .high = bytes_get_u64(bytes + OFFSET_DIGEST_HIGH)},
+        .lsn = lsn_kind_status >> LSN_SHIFT,
+        .kind = (uint8_t)(lsn_kind_status >> KIND_SHIFT),
+        .status = (uint8_t)lsn_kind_status,
+        .time_ns = bytes_get_u64(bytes + OFFSET_TIME),
+        .expected_version = bytes_get_u64(bytes + OFFSET_EXPECTED),
+        .amount_minor = bytes_get_i64(bytes + OFFSET_AMOUNT),
+        .balance_minor = bytes_get_i64(bytes + OFFSET_BALANCE),
+        .version = bytes_get_u64(bytes + OFFSET_VERSION),
+    };
+    if (!answer_is_valid(&decoded))
+        return false;
+    *answer = decoded;
+    return true;
+}
+
+static int compare_u64(uint64_t left, uint64_t right)
+{
+    return (left > right) - (left < right);
+}
+
+int key_answer_compare(const struct key_answer *left, const struct key_answer *right)
+{
+    int order = compare_u64(left->digest.high, right->digest.high);
+    if (order == 0)
+        order = compare_u64(left->digest.low, right->digest.low);
+    if (order == 0)
+        order = compare_u64(left->lsn, right->lsn);
+    return order;
+}
+
+uint64_t key_state_digest(uint32_t tag, uint16_t check, uint64_t lsn)
+{
+    uint8_t bytes[STATE_DIGEST_BYTES] = {0};
+
+    bytes_put_u64(bytes, lsn);
+    bytes_put_u32(bytes + 8, tag);
+    bytes_put_u16(bytes + 12, check);
+    return hash_bytes(bytes, sizeof(bytes), STATE_DIGEST_SEED);
+}
