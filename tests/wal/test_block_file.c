@@ -99,14 +99,29 @@ static void block_file__has_its_golden_bytes(void **state)
 {
     (void)state;
     struct small small = small_file();
-    golden_assert(small.bytes, "");
+    golden_assert(small.bytes, "464c4f52494e42460100000000100000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
+                               "020000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c"
+                               "1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c"
+                               "3d3e3f404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c"
+                               "5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c"
+                               "7d7e7f800000000006aac3e49a388164");
     assert_true(bytes_are_zero(small.bytes + 176, HEADER - 176));
-    golden_assert(small_block(&small, 0), "");
-    golden_assert(small_block(&small, 1), "");
+    golden_assert(small_block(&small, 0),
+                  "07000000e00f000000000000000000000000000000000000431aae17b70f0799"
+                  "01080f161d242b323940474e555c636a71787f868d949ba2a9b0b7bec5ccd3da");
+    golden_assert(small_block(&small, 1),
+                  "0a00000000000000010000000000000000000000000000005c16ac7386365e7a");
     assert_true(
         bytes_are_zero(small_block(&small, 1) + BLOCK_HEADER, SAMPLE_BLOCK_BYTES - BLOCK_HEADER));
-    golden_assert(small_block(&small, 2), "");
-    golden_assert(small_block(&small, BLOCKS), "");
+    golden_assert(small_block(&small, 2),
+                  "0d000000f103000002000000000000000000000000000000848f9a1b2611fa5c"
+                  "3f464d545b626970777e858c939aa1a8afb6bdc4cbd2d9e0e7eef5fc030a1118");
+    golden_assert(small_block(&small, BLOCKS),
+                  "464c4f52494e42450300000000000000a59fb39bd52e8ed8030507090b0d0f11"
+                  "131517191b1d1f21232527292b2d2f31333537393b3d3f41434547494b4d4f51"
+                  "535557595b5d5f61636567696b6d6f71737577797b7d7f81838587898b8d8f91"
+                  "939597999b9d9fa1a3a5a7a9abadafb1b3b5b7b9bbbdbfc1c3c5c7c9cbcdcfd1"
+                  "d3d5d7d9dbdddfe1e3e5e7e9ebedeff1f3f5f7f9fbfdff016e20f353960f9f14");
     assert_true(bytes_are_zero(small_block(&small, BLOCKS) + 160, FOOTER - 160));
     small_remove(&small);
 }
