@@ -39,36 +39,39 @@ void history_record(uint64_t lsn, uint8_t *bytes, size_t length)
         bytes[i] = i / 64 % 2 == 0 ? 0 : (uint8_t)(lsn * 31 + i);
 }
 
+bool history_records_are_right(uint64_t first_lsn, uint32_t count, const uint8_t *bytes,
+                               size_t length)
+{
+    static _Thread_local uint8_t expected[FLORIN_GROUP_BYTES_MAX];
+    size_t position = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (position + RECORD_HEAD_BYTES > length)
+            return false;
+        size_t size = bytes_get_u64(bytes + position + 8);
+        if (size < RECORD_HEAD_BYTES || size > length - position)
+            return false;
+        history_record(first_lsn + i, expected, size);
+        if (memcmp(bytes + position, expected, size) != 0)
+            return false;
+        position += size;
+    }
+    return position == length;
+}
+
 static int history_replay(void *context, uint64_t first_lsn, uint32_t record_count,
                           const uint8_t *bytes, size_t length)
 {
     struct history *history = context;
-    static _Thread_local uint8_t expected[FLORIN_GROUP_BYTES_MAX];
-    size_t position = 0;
-    for (uint32_t i = 0; i < record_count; i++) {
-        uint64_t lsn = first_lsn + i;
-        if (position + RECORD_HEAD_BYTES > length || lsn != history->replayed + 1) {
-            history->replay_is_wrong = true;
-            return 0;
-        }
-        size_t size = bytes_get_u64(bytes + position + 8);
-        if (size < RECORD_HEAD_BYTES || size > length - position) {
-            history->replay_is_wrong = true;
-            return 0;
-        }
-        history_record(lsn, expected, size);
-        if (memcmp(bytes + position, expected, size) != 0)
-            history->replay_is_wrong = true;
-        position += size;
-        history->replayed = lsn;
-    }
-    if (position != length)
+    if (first_lsn != history->replayed + 1 ||
+        !history_records_are_right(first_lsn, record_count, bytes, length))
         history->replay_is_wrong = true;
+    else
+        history->replayed = first_lsn + record_count - 1;
     return 0;
 }
 
-int history_open(struct history *history, struct storage *storage, struct channel *channel,
-                 const struct meta *meta)
+int history_open_from(struct history *history, struct storage *storage, struct channel *channel,
+                      const struct meta *meta, const struct log_start *start, uint64_t durable_lsn)
 {
     *history = (struct history){.storage = storage, .channel = channel};
     int error = meta_read(storage, &history->meta);
@@ -85,12 +88,23 @@ int history_open(struct history *history, struct storage *storage, struct channe
         .meta = history->meta,
         .replay = history_replay,
         .replay_context = history,
+        .start = *start,
+        .durable_lsn = durable_lsn,
     };
+    if (start->segment > 0)
+        history->replayed = start->first_lsn - 1;
     error = log_open(&options, &history->log, &history->report);
     history->error = error;
     history->reserved = history->replayed;
     history->durable = history->replayed;
     return error;
+}
+
+int history_open(struct history *history, struct storage *storage, struct channel *channel,
+                 const struct meta *meta)
+{
+    const struct log_start none = {0};
+    return history_open_from(history, storage, channel, meta, &none, 0);
 }
 
 int history_append(struct history *history, uint32_t count, size_t length)

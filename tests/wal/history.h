@@ -22,7 +22,7 @@ struct history {
     struct meta meta;
     struct log *log; /* NULL: not open */
     struct log_report report;
-    uint64_t replayed; /* records that recovery handed over; their LSNs are 1 to this */
+    uint64_t replayed; /* last LSN that recovery handed over; it began with 1 or the start's */
     bool replay_is_wrong;
     uint64_t reserved; /* last LSN that was reserved */
     uint64_t durable;  /* last LSN that was said to be durable */
@@ -40,6 +40,14 @@ void history_record(uint64_t lsn, uint8_t *bytes, size_t length);
 /* Begins the directory if there is no meta, and opens the log. 0 or what log_open answered. */
 int history_open(struct history *history, struct storage *storage, struct channel *channel,
                  const struct meta *meta);
+
+/* The same from a start in the log, with an LSN that is known to be durable; 0: nothing. */
+int history_open_from(struct history *history, struct storage *storage, struct channel *channel,
+                      const struct meta *meta, const struct log_start *start, uint64_t durable_lsn);
+
+/* Whether `length` bytes are the `count` records from `first_lsn` on. */
+bool history_records_are_right(uint64_t first_lsn, uint32_t count, const uint8_t *bytes,
+                               size_t length);
 
 /* One group of `count` records of `length` bytes: reserved and published, not committed. */
 int history_append(struct history *history, uint32_t count, size_t length);
