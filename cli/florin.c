@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "florin.h"
 #include "florin_commands.h"
-#include "http/account_request.h"
 #include "http/amount.h"
 
 static const char help[] =
@@ -70,7 +70,7 @@ static bool is_amount(const char *text)
 
 static enum exit_code run_on_account(struct florin_call *call, char **words, int count)
 {
-    if (count < 2 || !account_id_is_valid(words[1], strlen(words[1])))
+    if (count < 2 || !florin_account_id_is_valid(words[1], strlen(words[1])))
         return wrong("an account id is missing, or it is not one");
     call->account = words[1];
     if (strcmp(words[0], "balance") == 0 && count == 2)

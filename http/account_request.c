@@ -17,20 +17,6 @@ static const char *const known_names[] = {"id", "currency", "balance", "minimumB
 
 enum { MADE_ID_BYTES = 13 }; /* 104 bits: 26 hexadecimal digits behind "acc_" */
 
-bool account_id_is_valid(const char *id, size_t length)
-{
-    if (length < 1 || length > FLORIN_ACCOUNT_ID_MAX)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        char c = id[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        bool digit = c >= '0' && c <= '9';
-        if (!letter && !digit && (c == '\0' || strchr("_.:@-", c) == NULL))
-            return false;
-    }
-    return true;
-}
-
 static void make_id(struct account_request *request, const struct request_headers *headers)
 {
     static const char digits[] = "0123456789abcdef";
@@ -69,7 +55,7 @@ static bool parse_id(struct account_request *request, const struct json_object *
     if (!json_object_text(object, "id", &text, fault))
         return false;
     size_t length = strlen(text);
-    if (!account_id_is_valid(text, length))
+    if (!florin_account_id_is_valid(text, length))
         return request_fault_set(fault, "id", "%s",
                                  florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
     memcpy(request->id, text, length);

@@ -33,7 +33,4 @@ __attribute__((warn_unused_result)) bool
 account_request_parse(struct account_request *request, const char *body, size_t body_length,
                       const struct request_headers *headers, struct request_fault *fault);
 
-/* 1 to FLORIN_ACCOUNT_ID_MAX characters of A-Z a-z 0-9 _ . : @ - */
-bool account_id_is_valid(const char *id, size_t length);
-
 #endif

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "account_request.h"
+#include "florin.h"
 
 static const struct {
     const char *name;
@@ -51,7 +51,7 @@ static bool decode_segment(const char *bytes, size_t length, struct route_match 
             return false;
         match->account[match->account_length++] = c;
     }
-    return account_id_is_valid(match->account, match->account_length);
+    return florin_account_id_is_valid(match->account, match->account_length);
 }
 
 /* Behind "/accounts/". */

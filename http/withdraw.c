@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "account_request.h"
 #include "json_object.h"
 
 static const char *const known_names[] = {"account_id", "amount"};
@@ -26,7 +25,7 @@ static bool parse_members(struct withdraw_request *request, const struct json_ob
         !json_object_money(object, "amount", &request->amount, fault))
         return false;
     request->account_length = strlen(account);
-    if (!account_id_is_valid(account, request->account_length))
+    if (!florin_account_id_is_valid(account, request->account_length))
         return request_fault_set(fault, "account_id", "%s",
                                  florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
     memcpy(request->account, account, request->account_length);

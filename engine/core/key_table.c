@@ -1,12 +1,19 @@
-/* key_table.c - idempotency keys and their answers, in the order in which they came.
+/* key_table.c - hints at idempotency keys, in the order of their records.
  *
- * Guarantees: an entry never moves and is never removed; two entries never share a digest (the
- * caller looks before it adds).
- * Must not know: what a command is, or which answer a retry gets.
+ * Guarantees: an entry never moves while it is there; the ring is in strictly ascending order of
+ * LSN. Must not know: what a command is, or which answer a retry gets.
  */
 #include "key_table.h"
 
+#include <assert.h>
+
 #include "arena.h"
+
+enum {
+    LSN_BITS = 48,
+    /* Keys that key_table_forget() asks the cache for ahead of use. */
+    FORGET_AHEAD = 16,
+};
 
 size_t key_table_memory_bytes(uint64_t keys_max)
 {
@@ -22,29 +29,47 @@ void key_table_init(struct key_table *table, uint64_t keys_max, void *memory)
     table->slots = arena_take(&arena, arena_bytes(keys_max, sizeof(*table->slots)));
 }
 
-struct key_entry *key_table_find(const struct key_table *table, struct hash128 digest)
-{
-    struct slot_index_cursor cursor = slot_index_start(&table->index, key_table_index_hash(digest));
-    uint32_t slot;
-    while (slot_index_next(&cursor, &slot)) {
-        struct key_entry *entry = &table->slots[slot];
-        if (entry->digest.low == digest.low && entry->digest.high == digest.high)
-            return entry;
-    }
-    return NULL;
-}
-
 bool key_table_has_room(const struct key_table *table)
 {
     return table->count < table->slots_max;
 }
 
-struct key_entry *key_table_add(struct key_table *table, const struct key_entry *entry)
+uint32_t key_table_add(struct key_table *table, struct hash128 digest, uint64_t lsn)
 {
-    if (!key_table_has_room(table) ||
-        !slot_index_insert(&table->index, key_table_index_hash(entry->digest), table->count))
-        return NULL;
-    struct key_entry *added = &table->slots[table->count++];
-    *added = *entry;
-    return added;
+    assert(lsn >> LSN_BITS == 0);
+    assert(table->count == 0 ||
+           key_table_lsn(table, key_table_slot(table, table->count - 1)) < lsn);
+    if (!key_table_has_room(table))
+        return KEY_TABLE_NO_SLOT;
+    uint32_t slot = key_table_slot(table, table->count);
+    if (!slot_index_insert(&table->index, key_table_index_hash(digest), slot))
+        return KEY_TABLE_NO_SLOT;
+
+    table->slots[slot] = (struct key_entry){.tag = key_tag(digest), .check = key_check(digest)};
+    key_table_set_lsn(table, slot, lsn);
+    table->count++;
+    return slot;
+}
+
+static void prefetch_removal(const struct key_table *table, uint32_t older)
+{
+    if (older < table->count) {
+        uint32_t tag = table->slots[key_table_slot(table, older)].tag;
+        slot_index_prefetch(&table->index, (uint64_t)tag << 32);
+    }
+}
+
+uint32_t key_table_forget(struct key_table *table, uint64_t up_to_lsn, uint32_t count_max)
+{
+    uint32_t forgotten = 0;
+
+    while (forgotten < count_max && table->count > 0 &&
+           key_table_lsn(table, table->first) <= up_to_lsn) {
+        prefetch_removal(table, FORGET_AHEAD);
+        slot_index_remove(&table->index, table->slots[table->first].tag, table->first);
+        table->first = key_table_slot(table, 1);
+        table->count--;
+        forgotten++;
+    }
+    return forgotten;
 }

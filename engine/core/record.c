@@ -250,8 +250,3 @@ size_t record_decode(const uint8_t *bytes, size_t length, struct record *record)
         return 0;
     return size;
 }
-
-bool record_id_is_valid(const char *id, size_t length)
-{
-    return florin_account_id_is_valid(id, length);
-}

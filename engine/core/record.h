@@ -92,7 +92,4 @@ void record_patch_previous(uint8_t *bytes, uint64_t previous_lsn);
 __attribute__((warn_unused_result)) size_t record_decode(const uint8_t *bytes, size_t length,
                                                          struct record *record);
 
-/* 1 to FLORIN_ACCOUNT_ID_MAX characters of A-Z a-z 0-9 _ . : @ - */
-bool record_id_is_valid(const char *id, size_t length);
-
 #endif

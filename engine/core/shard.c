@@ -22,6 +22,9 @@
 
 _Static_assert((int)SHARD_STAGE_BYTES_MAX >= (int)FLORIN_RECORD_MAX, "a stage holds a record");
 
+static const struct key_filters NO_KEY_FILES = {0};
+static const struct shard_found NOTHING_FOUND = {0};
+
 /* --- the answer -------------------------------------------------------------------------- */
 
 /* The account as it is now: what a refusal, a read or a repeated opening shows. */
@@ -51,13 +54,14 @@ static void answer_with_details(const struct shard *shard, const struct account 
     answer->result.metadata_length = account->metadata_length;
 }
 
-static void answer_with_seen_key(const struct key_entry *seen, const struct florin_command *command,
-                                 int64_t amount_minor, struct shard_answer *answer)
+static void answer_with_seen_key(const struct key_answer *seen,
+                                 const struct florin_command *command, int64_t amount_minor,
+                                 struct shard_answer *answer)
 {
     struct florin_result *result = &answer->result;
 
-    result->transaction_id = key_entry_lsn(seen);
-    if (key_entry_kind(seen) != command->kind)
+    result->transaction_id = seen->lsn;
+    if (seen->kind != command->kind)
         result->field = FLORIN_FIELD_KIND;
     else if (seen->amount_minor != amount_minor)
         result->field = FLORIN_FIELD_AMOUNT;
@@ -67,8 +71,8 @@ static void answer_with_seen_key(const struct key_entry *seen, const struct flor
         result->status = FLORIN_KEY_REUSED;
         return;
     }
-    answer->wait_lsn = key_entry_lsn(seen);
-    result->status = (enum florin_status)key_entry_status(seen);
+    answer->wait_lsn = seen->lsn;
+    result->status = (enum florin_status)seen->status;
     result->replayed = true;
     result->balance_minor = seen->balance_minor;
     result->version = seen->version;
@@ -146,8 +150,8 @@ static enum florin_status check_opening(const struct florin_command *command,
 static enum florin_status check_syntax(const struct florin_command *command,
                                        enum florin_field *field)
 {
-    bool id_is_valid =
-        command->account != NULL && record_id_is_valid(command->account, command->account_length);
+    bool id_is_valid = command->account != NULL &&
+                       florin_account_id_is_valid(command->account, command->account_length);
 
     switch (command->kind) {
     case FLORIN_DEPOSIT:
@@ -211,6 +215,51 @@ static void stage_record(struct shard *shard, struct record *record, struct acco
     stage->byte_count += (uint32_t)record_encode(record, stage->bytes + stage->byte_count);
 }
 
+/* --- keys -------------------------------------------------------------------------------- */
+
+static bool is_other(const struct shard_found *found, uint64_t lsn)
+{
+    for (uint8_t i = 0; i < found->other_count; i++) {
+        if (found->others[i] == lsn)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the key was never seen. Otherwise the answer is finished: what the key got, or what is to
+ * be looked up first. */
+static bool key_is_new(const struct shard *shard, const struct florin_command *command,
+                       struct hash128 digest, const struct shard_found *found,
+                       struct shard_answer *answer)
+{
+    if (found->found) {
+        assert(found->answer.digest.high == digest.high);
+        assert(found->answer.digest.low == digest.low);
+        answer_with_seen_key(&found->answer, command, answer->result.amount_minor, answer);
+        return false;
+    }
+    answer->lookup_digest = digest;
+    struct key_table_cursor cursor = key_table_start(&shard->keys, digest);
+    uint32_t slot;
+    while (key_table_next(&cursor, &slot)) {
+        uint64_t lsn = key_table_lsn(&shard->keys, slot);
+        if (is_other(found, lsn))
+            continue;
+        if (found->other_count == SHARD_OTHERS_MAX) {
+            answer->result.status = FLORIN_QUEUE_FULL;
+            return false;
+        }
+        answer->lookup = SHARD_LOOKUP_RECORD;
+        answer->lookup_lsn = lsn;
+        return false;
+    }
+    if (!found->files_have_not && key_filters_may_contain(shard->key_filters, digest)) {
+        answer->lookup = SHARD_LOOKUP_FILES;
+        return false;
+    }
+    return true;
+}
+
 /* --- deposit, withdraw ------------------------------------------------------------------- */
 
 /* What the account says to it. `*balance_minor` is the balance after; unchanged by a refusal. */
@@ -249,21 +298,11 @@ static void commit_posting(struct shard *shard, const struct florin_command *com
     uint32_t key_slot = SHARD_NO_SLOT;
 
     if (digest != NULL) {
-        const struct key_entry entry = {
-            .digest = *digest,
-            .lsn_kind_status = key_entry_pack(lsn, (uint8_t)command->kind, (uint8_t)result->status),
-            .time_ns = time_ns,
-            .expected_version = command->expected_version,
-            .amount_minor = result->amount_minor,
-            .balance_minor = balance_minor,
-            .version = version,
-        };
-        const struct key_entry *added = key_table_add(&shard->keys, &entry);
-        if (added == NULL) {
+        key_slot = key_table_add(&shard->keys, *digest, lsn);
+        if (key_slot == KEY_TABLE_NO_SLOT) {
             result->status = FLORIN_KEYS_FULL;
             return;
         }
-        key_slot = (uint32_t)(added - shard->keys.slots);
     }
 
     /* Cannot fail from here. */
@@ -293,7 +332,8 @@ static void commit_posting(struct shard *shard, const struct florin_command *com
 }
 
 static void execute_posting(struct shard *shard, const struct florin_command *command,
-                            uint64_t account_hash, uint64_t now_ns, struct shard_answer *answer)
+                            uint64_t account_hash, uint64_t now_ns, const struct shard_found *found,
+                            struct shard_answer *answer)
 {
     struct florin_result *result = &answer->result;
     bool has_key = command->key_length > 0;
@@ -317,13 +357,8 @@ static void execute_posting(struct shard *shard, const struct florin_command *co
         result->status = refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, &result->field);
         return;
     }
-    if (has_key) {
-        const struct key_entry *seen = key_table_find(&shard->keys, digest);
-        if (seen != NULL) {
-            answer_with_seen_key(seen, command, result->amount_minor, answer);
-            return;
-        }
-    }
+    if (has_key && !key_is_new(shard, command, digest, found, answer))
+        return;
     int64_t balance_minor = account->balance_minor;
     result->status = decide_posting(account, command, result->amount_minor, &balance_minor);
     if (result->status != FLORIN_APPLIED && !has_key)
@@ -423,7 +458,7 @@ static void execute_read(struct shard *shard, const struct florin_command *comma
 size_t shard_memory_bytes(const struct shard_options *options)
 {
     return account_table_memory_bytes(options->accounts_max) +
-           key_table_memory_bytes(options->keys_max) + arena_bytes(SHARD_STAGE_BYTES_MAX, 1) +
+           key_table_memory_bytes(options->keys_memory) + arena_bytes(SHARD_STAGE_BYTES_MAX, 1) +
            arena_bytes(SHARD_STAGE_RECORDS_MAX, sizeof(struct shard_staged));
 }
 
@@ -431,11 +466,11 @@ void shard_init(struct shard *shard, const struct shard_options *options, void *
 {
     struct arena arena = arena_init(memory);
 
-    *shard = (struct shard){.secret = options->secret};
+    *shard = (struct shard){.secret = options->secret, .key_filters = &NO_KEY_FILES};
     account_table_init(&shard->accounts, options->accounts_max,
                        arena_take(&arena, account_table_memory_bytes(options->accounts_max)));
-    key_table_init(&shard->keys, options->keys_max,
-                   arena_take(&arena, key_table_memory_bytes(options->keys_max)));
+    key_table_init(&shard->keys, options->keys_memory,
+                   arena_take(&arena, key_table_memory_bytes(options->keys_memory)));
     shard->stage.bytes = arena_take(&arena, arena_bytes(SHARD_STAGE_BYTES_MAX, 1));
     shard->stage.records =
         arena_take(&arena, arena_bytes(SHARD_STAGE_RECORDS_MAX, sizeof(*shard->stage.records)));
@@ -455,10 +490,12 @@ void shard_prefetch(const struct shard *shard, uint64_t account_hash)
 void shard_prefetch_key(const struct shard *shard, const struct florin_command *command)
 {
     if (command->key_length > 0 && command->key_length <= FLORIN_KEY_MAX &&
-        command->account_length <= FLORIN_ACCOUNT_ID_MAX)
-        key_table_prefetch(&shard->keys,
-                           hash_key(shard->secret, command->account, command->account_length,
-                                    command->key, command->key_length));
+        command->account_length <= FLORIN_ACCOUNT_ID_MAX) {
+        struct hash128 digest = hash_key(shard->secret, command->account, command->account_length,
+                                         command->key, command->key_length);
+        key_table_prefetch(&shard->keys, digest);
+        key_filters_prefetch(shard->key_filters, digest);
+    }
 }
 
 void shard_prefetch_account(const struct shard *shard, uint64_t account_hash)
@@ -467,9 +504,10 @@ void shard_prefetch_account(const struct shard *shard, uint64_t account_hash)
 }
 
 void shard_execute(struct shard *shard, const struct florin_command *command, uint64_t account_hash,
-                   uint64_t now_ns, struct shard_answer *answer)
+                   uint64_t now_ns, const struct shard_found *found, struct shard_answer *answer)
 {
     assert(shard_stage_has_room(shard));
+    assert(found == NULL || found->other_count <= SHARD_OTHERS_MAX);
     *answer = (struct shard_answer){
         .result = {.user_data = command->user_data, .kind = command->kind},
         .account_slot = SHARD_NO_SLOT,
@@ -481,7 +519,8 @@ void shard_execute(struct shard *shard, const struct florin_command *command, ui
     switch (command->kind) {
     case FLORIN_DEPOSIT:
     case FLORIN_WITHDRAW:
-        execute_posting(shard, command, account_hash, now_ns, answer);
+        execute_posting(shard, command, account_hash, now_ns,
+                        found == NULL ? &NOTHING_FOUND : found, answer);
         break;
     case FLORIN_OPEN_ACCOUNT:
         execute_open(shard, command, account_hash, now_ns, answer);
@@ -490,6 +529,14 @@ void shard_execute(struct shard *shard, const struct florin_command *command, ui
         execute_read(shard, command, account_hash, answer);
         break;
     }
+}
+
+bool shard_record_has_key(const struct record *record, const struct florin_command *command)
+{
+    return record->key_length > 0 && record->id_length == command->account_length &&
+           record->key_length == command->key_length &&
+           memcmp(record->id, command->account, record->id_length) == 0 &&
+           memcmp(record->key, command->key, record->key_length) == 0;
 }
 
 void shard_seal(struct shard *shard, uint64_t first_lsn)
@@ -506,12 +553,8 @@ void shard_seal(struct shard *shard, uint64_t first_lsn)
         uint64_t previous = bytes_get_u64(bytes + RECORD_PREVIOUS_OFFSET);
         if (previous & SHARD_LSN_PROVISIONAL)
             record_patch_previous(bytes, shard_final_lsn(previous, first_lsn));
-        if (staged->key_slot != SHARD_NO_SLOT) {
-            struct key_entry *entry = &shard->keys.slots[staged->key_slot];
-            entry->lsn_kind_status =
-                key_entry_pack(shard_final_lsn(key_entry_lsn(entry), first_lsn),
-                               key_entry_kind(entry), key_entry_status(entry));
-        }
+        if (staged->key_slot != SHARD_NO_SLOT)
+            key_table_set_lsn(&shard->keys, staged->key_slot, first_lsn + i);
     }
 }
 
@@ -520,4 +563,10 @@ void shard_stage_clear(struct shard *shard)
     assert(!stage_is_open(shard)); /* it would leave provisional LSNs behind: seal it first */
     shard->stage.byte_count = 0;
     shard->stage.record_count = 0;
+}
+
+uint32_t shard_forget_keys(struct shard *shard, uint32_t count_max)
+{
+    assert(shard->key_filters->to_lsn <= RECORD_LSN_MAX);
+    return key_table_forget(&shard->keys, shard->key_filters->to_lsn, count_max);
 }

@@ -22,6 +22,20 @@
  * another content KEY_REUSED, naming the first field that differs. ACCOUNT_NOT_FOUND is not
  * remembered: it says nothing about an account, and would let strangers fill the key table.
  *
+ * A key is unique for ever, but memory has only a hint at it (key_table.h), or a filter of the key
+ * file that it is in (key_filter.h). So a command with a key may need something from the disk
+ * before it can be decided. The shard says what, and changes nothing; the caller looks it up, while
+ * later commands on the account wait, and executes the command again with all that it has found so
+ * far:
+ *
+ *     SHARD_LOOKUP_RECORD   The record at lookup_lsn, once that is final and durable. It has the
+ * key (shard_record_has_key()): found, with key_answer_of_record(). It has another: one more of
+ * `others`, by its final LSN. SHARD_LOOKUP_FILES    lookup_digest in the key files of
+ * shard->key_filters, or newer ones. found, with the answer there, or files_have_not.
+ *
+ * A key is always in memory or in a file, or in both: the caller replaces key_filters before it
+ * lets the shard forget (shard_forget_keys()), and both only between calls.
+ *
  * Opening an account that is there with the same content (currency, opening balance, minimum
  * balance, metadata) answers APPLIED and `replayed`; with other content ACCOUNT_EXISTS. Both show
  * the account as it is now; transaction_id is 0, because the opening's position is not kept.
@@ -38,26 +52,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account_image.h"
 #include "account_table.h"
 #include "florin.h"
 #include "hash.h"
+#include "key_answer.h"
+#include "key_filter.h"
 #include "key_table.h"
 #include "record.h"
 
-/* LSNs have 47 bits (at 10 million a second: 160 days short of half a century); bit 47 marks a
- * provisional one, whose lower bits are the record's place in the stage. */
-#define SHARD_LSN_PROVISIONAL (UINT64_C(1) << 47)
+/* Marks a provisional LSN, whose lower bits are the record's place in the stage. */
+#define SHARD_LSN_PROVISIONAL (RECORD_LSN_MAX + 1)
 
 enum {
     /* Records of one stage: a quarter of a full group, so that several workers share one. */
     SHARD_STAGE_RECORDS_MAX = 4096,
     SHARD_STAGE_BYTES_MAX = 256 * 1024,
+    /* Records in memory that look like a command's key and are of another. One is a chance of 2^-22
+     * at 64 million keys; five are one of 2^-110. */
+    SHARD_OTHERS_MAX = 4,
 };
 
 struct shard_options {
     const struct hash_secret *secret; /* outlives the shard */
     uint64_t accounts_max;
-    uint64_t keys_max;
+    uint64_t keys_memory; /* keys that memory holds; older ones are in key files */
 };
 
 struct shard_staged {
@@ -80,6 +99,26 @@ struct shard {
     struct key_table keys;
     struct shard_stage stage;
     uint64_t last_time_ns;
+    /* What is known of the key files. Never NULL; no files at init. The caller replaces it between
+     * calls, by one that covers at least as much. */
+    const struct key_filters *key_filters;
+};
+
+/* What the caller has found out about the key of a command that could not be decided. All zero:
+ * nothing yet. */
+struct shard_found {
+    bool found;          /* `answer` is that of this key */
+    bool files_have_not; /* it was looked up in the key files and is not there */
+    uint8_t other_count;
+    /* LSNs of records that were looked up and are of other keys. */
+    uint64_t others[SHARD_OTHERS_MAX];
+    struct key_answer answer;
+};
+
+enum shard_lookup {
+    SHARD_LOOKUP_NONE,   /* the command is decided */
+    SHARD_LOOKUP_RECORD, /* the record at lookup_lsn may be of this key */
+    SHARD_LOOKUP_FILES,  /* lookup_digest may be in the key files */
 };
 
 struct shard_answer {
@@ -87,6 +126,11 @@ struct shard_answer {
     uint64_t wait_lsn;           /* 0: nothing to wait for; may be provisional */
     uint32_t account_slot;       /* SHARD_NO_SLOT: no account involved */
     bool staged;                 /* it appended a record */
+    /* With another value than NONE nothing was decided or changed, and result.status and wait_lsn
+     * mean nothing. */
+    enum shard_lookup lookup;
+    uint64_t lookup_lsn; /* RECORD only; may be provisional */
+    struct hash128 lookup_digest;
 };
 
 size_t shard_memory_bytes(const struct shard_options *options);
@@ -106,13 +150,21 @@ void shard_prefetch_key(const struct shard *shard, const struct florin_command *
 void shard_prefetch_account(const struct shard *shard, uint64_t account_hash);
 
 /* Runs one command. `account_hash` is hash_account() of its id (any value when the id is not
- * valid). Needs shard_stage_has_room(). result.metadata points into the shard. */
+ * valid). Needs shard_stage_has_room(). `found`: NULL when nothing was looked up for it. Answers
+ * QUEUE_FULL when more than SHARD_OTHERS_MAX records look like its key. result.metadata points into
+ * the shard. */
 void shard_execute(struct shard *shard, const struct florin_command *command, uint64_t account_hash,
-                   uint64_t now_ns, struct shard_answer *answer);
+                   uint64_t now_ns, const struct shard_found *found, struct shard_answer *answer);
+
+/* Whether this record is that of the command's key: same account, same key. */
+bool shard_record_has_key(const struct record *record, const struct florin_command *command);
 
 /* Gives the staged records the LSNs first_lsn, first_lsn + 1, ... */
 void shard_seal(struct shard *shard, uint64_t first_lsn);
 void shard_stage_clear(struct shard *shard);
+
+/* Forgets up to `count_max` keys that the key files have, oldest first; returns how many. */
+uint32_t shard_forget_keys(struct shard *shard, uint32_t count_max);
 
 /* The LSN of a sealed stage that a provisional one stood for; others come back as they are. */
 static inline uint64_t shard_final_lsn(uint64_t lsn, uint64_t first_lsn)
@@ -120,15 +172,16 @@ static inline uint64_t shard_final_lsn(uint64_t lsn, uint64_t first_lsn)
     return (lsn & SHARD_LSN_PROVISIONAL) ? first_lsn + (lsn & ~SHARD_LSN_PROVISIONAL) : lsn;
 }
 
+/* --- replay (shard_replay.c) ---------------------------------------------------------------- */
+
 /* What replay met. Everything but the first two means that the log and its checksums agree, but
  * the ledger's own rules do not: damage that no disk makes. */
 #define SHARD_REPLAY_LIST(X)                                                                       \
     X(APPLIED, "applied")                                                                          \
     X(OLDER, "older than the account, skipped")                                                    \
-    X(NO_ROOM, "more accounts or keys than --accounts-max or --keys-max allow")                    \
+    X(NO_ROOM, "more accounts or keys than --accounts-max or --keys-memory allow")                 \
     X(UNKNOWN_ACCOUNT, "a record of an account that was never opened")                             \
     X(ACCOUNT_TWICE, "an account opened twice")                                                    \
-    X(KEY_TWICE, "an idempotency key used twice")                                                  \
     X(VERSION_GAP, "the version does not follow the one before")                                   \
     X(BALANCE_WRONG, "the balance does not follow from the one before and the amount")             \
     X(PREVIOUS_WRONG, "the account's record before is another one")
@@ -141,16 +194,56 @@ enum shard_replay {
 
 const char *shard_replay_text(enum shard_replay replay);
 
-/* Applies a record of the log. The caller passes only records of this shard, in log order. */
+/* Applies a record of the log. The caller passes only records of this shard, in log order.
+ *
+ * A record that the account has already (it came from a checkpoint, or the record was replayed
+ * before) answers OLDER. Its key, like any other, is added to memory when it is behind
+ * key_filters->to_lsn and not there yet. */
 __attribute__((warn_unused_result)) enum shard_replay
 shard_replay(struct shard *shard, const struct record *record, uint64_t account_hash, uint64_t lsn);
 
-/* A sum over all accounts and keys: the same state gives the same digest, and digests of shards
- * added up do not depend on how many shards there are. Stage must be empty. */
-uint64_t shard_digest(const struct shard *shard);
-
-/* Walks all accounts and asserts what must hold (balance >= minimum, version > 0, found by its own
- * id). For tests and after recovery. */
+/* Walks all accounts and keys and asserts what must hold (balance >= minimum, version > 0, found by
+ * its own id; keys in order). For tests and after recovery. */
 void shard_audit(const struct shard *shard);
+
+/* --- checkpoints and sums (shard_checkpoint.c) ---------------------------------------------- */
+
+/* What a checkpoint says of its accounts as a whole. Adding is associative: slices of shards may be
+ * summed in any order. */
+struct shard_sums {
+    uint64_t accounts;
+    uint64_t digest;      /* of shard_accounts_digest() */
+    uint64_t balance_low; /* 128-bit sum of the balances, of whatever currency, in minor units */
+    int64_t balance_high;
+    uint64_t newest_lsn; /* greatest last_lsn; 0: no accounts */
+};
+
+/* Appends the images of accounts to `bytes`, from slot *cursor on and below `slot_end`, as long as
+ * they fit into `capacity` and are fewer than `accounts_max`. Moves *cursor, adds to *sums, returns
+ * the bytes written; 0 before `slot_end` says that not even one fitted. Stage must be empty.
+ *
+ * Between two calls the shard may go on. A checkpoint that began at LSN L and took the accounts of
+ * then, each at some moment since, is made whole by replaying the log from L on. */
+size_t shard_write_images(const struct shard *shard, uint32_t *cursor, uint32_t slot_end,
+                          uint8_t *bytes, size_t capacity, uint32_t accounts_max,
+                          struct shard_sums *sums);
+
+/* Adds an account of a checkpoint, before any replay, and adds it to *sums. APPLIED, or NO_ROOM,
+ * ACCOUNT_TWICE, BALANCE_WRONG (below the account's minimum), which change nothing. */
+__attribute__((warn_unused_result)) enum shard_replay
+shard_load_image(struct shard *shard, const struct account_image *image, uint64_t account_hash,
+                 struct shard_sums *sums);
+
+/* Adds the sums of a part. */
+void shard_sums_add(struct shard_sums *sums, const struct shard_sums *part);
+
+/* A sum over all accounts: the same accounts give the same digest, and digests of shards added up
+ * do not depend on how many shards there are. Stage must be empty. */
+uint64_t shard_accounts_digest(const struct shard *shard);
+
+/* The same over accounts and the keys behind key_filters->to_lsn. The caller adds the sums of
+ * key_state_digest() that key files have: the whole then depends neither on the number of shards
+ * nor on which keys are in files. Stage must be empty. */
+uint64_t shard_digest(const struct shard *shard);
 
 #endif

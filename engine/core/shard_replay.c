@@ -1,19 +1,21 @@
-/* shard_replay.c - records of the log back into a shard, and proofs that it came out right.
+/* shard_replay.c - records of the log back into a shard, and a proof that it came out right.
  *
  * Guarantees: replaying the records of a shard in log order gives the state that wrote them,
- * digest for digest; a record that the account already has is skipped; a record that does not
- * follow from the account before it is refused by name and changes nothing. Must not know: where
- * the records come from. Their checksums were right, and record_decode() has accepted each of them.
+ * digest for digest, and so does replaying them onto images of it (shard_checkpoint.c) that were
+ * taken at any moment; a record that the account already has is skipped, but for its key; a record
+ * that does not follow from the account before it is refused by name and changes nothing. Must not
+ * know: where the records come from. Their checksums were right, and record_decode() has accepted
+ * each of them.
  *
  * Time is not checked: when the number of workers changes, records of two old shards meet in a new
- * one, and between them only the order of the log counts.
+ * one, and between them only the order of the log counts. That a key was not used before is not
+ * checked either: memory has hints at keys only.
  */
 #include "shard.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "money.h"
 
 static enum shard_replay replay_opening(struct shard *shard, const struct record *record,
@@ -64,32 +66,36 @@ static enum shard_replay check_posting(const struct account *account, const stru
     return record->balance_minor == after ? SHARD_REPLAY_APPLIED : SHARD_REPLAY_BALANCE_WRONG;
 }
 
-static enum shard_replay replay_key(struct shard *shard, const struct record *record, uint64_t lsn)
+static bool key_is_there(const struct shard *shard, struct hash128 digest, uint64_t lsn)
 {
-    const struct key_entry entry = {
-        .digest =
-            hash_key(shard->secret, record->id, record->id_length, record->key, record->key_length),
-        .lsn_kind_status = key_entry_pack(lsn, record->kind, record->status),
-        .time_ns = record->time_ns,
-        .expected_version = record->expected_version,
-        .amount_minor = record->amount_minor,
-        .balance_minor = record->balance_minor,
-        .version = record->version,
-    };
-    if (key_table_find(&shard->keys, entry.digest) != NULL)
-        return SHARD_REPLAY_KEY_TWICE;
-    return key_table_add(&shard->keys, &entry) == NULL ? SHARD_REPLAY_NO_ROOM
-                                                       : SHARD_REPLAY_APPLIED;
+    struct key_table_cursor cursor = key_table_start(&shard->keys, digest);
+    uint32_t slot;
+    while (key_table_next(&cursor, &slot)) {
+        if (key_table_lsn(&shard->keys, slot) == lsn)
+            return true;
+    }
+    return false;
+}
+
+/* false: no room. */
+static bool replay_key(struct shard *shard, const struct record *record, uint64_t lsn)
+{
+    if (record->key_length == 0 || lsn <= shard->key_filters->to_lsn)
+        return true;
+    struct hash128 digest =
+        hash_key(shard->secret, record->id, record->id_length, record->key, record->key_length);
+    return key_is_there(shard, digest, lsn) ||
+           key_table_add(&shard->keys, digest, lsn) != KEY_TABLE_NO_SLOT;
 }
 
 static enum shard_replay replay_posting(struct shard *shard, const struct record *record,
                                         struct account *account, uint64_t lsn)
 {
     enum shard_replay replay = check_posting(account, record);
-    if (replay == SHARD_REPLAY_APPLIED && record->key_length > 0)
-        replay = replay_key(shard, record, lsn);
     if (replay != SHARD_REPLAY_APPLIED)
         return replay;
+    if (!replay_key(shard, record, lsn))
+        return SHARD_REPLAY_NO_ROOM;
 
     /* Cannot fail from here. */
     account->balance_minor = record->balance_minor;
@@ -122,100 +128,23 @@ enum shard_replay shard_replay(struct shard *shard, const struct record *record,
     struct account *account =
         account_table_find(&shard->accounts, account_hash, record->id, record->id_length);
     if (account != NULL && lsn <= account->last_lsn)
-        return SHARD_REPLAY_OLDER;
-    if (account != NULL && is_opening)
-        return SHARD_REPLAY_ACCOUNT_TWICE;
-    if (account == NULL && !is_opening)
-        return SHARD_REPLAY_UNKNOWN_ACCOUNT;
-
-    if (is_opening)
+        replay = replay_key(shard, record, lsn) ? SHARD_REPLAY_OLDER : SHARD_REPLAY_NO_ROOM;
+    else if (account != NULL && is_opening)
+        replay = SHARD_REPLAY_ACCOUNT_TWICE;
+    else if (account == NULL && !is_opening)
+        replay = SHARD_REPLAY_UNKNOWN_ACCOUNT;
+    else if (is_opening)
         replay = replay_opening(shard, record, account_hash, lsn);
     else
         replay = replay_posting(shard, record, account, lsn);
-    if (replay == SHARD_REPLAY_APPLIED && record->time_ns > shard->last_time_ns)
+    /* Also of an older one: an image does not say when its account changed last. */
+    if ((replay == SHARD_REPLAY_APPLIED || replay == SHARD_REPLAY_OLDER) &&
+        record->time_ns > shard->last_time_ns)
         shard->last_time_ns = record->time_ns;
     return replay;
 }
 
-/* --- digest and audit -------------------------------------------------------------------- */
-
-enum {
-    DIGEST_NUMBERS = 8,
-    DIGEST_ACCOUNT_BYTES_MAX = DIGEST_NUMBERS * 8 + (FLORIN_CURRENCY_MAX + 1) +
-                               FLORIN_ACCOUNT_ID_MAX + FLORIN_METADATA_MAX,
-    DIGEST_KEY_BYTES = 64,
-    /* Different sums for different things, so that an account cannot stand in for a key. */
-    DIGEST_SEED_ACCOUNT = 1,
-    DIGEST_SEED_KEY = 2,
-};
-
-static uint64_t digest_account(const struct account_table *table, uint32_t slot)
-{
-    const struct account *account = &table->slots[slot];
-    const struct account_opening *opening = &table->openings[slot];
-    const struct currency *currency = account_table_currency(table, account);
-    const char *metadata = account_table_metadata(table, account);
-    char id[FLORIN_ACCOUNT_ID_MAX];
-    uint8_t bytes[DIGEST_ACCOUNT_BYTES_MAX];
-    uint8_t *next = bytes;
-
-    size_t id_length = account_table_id(table, account, id);
-    const uint64_t numbers[DIGEST_NUMBERS] = {
-        (uint64_t)account->balance_minor,
-        account->version,
-        account->last_lsn,
-        (uint64_t)account->minimum_balance_minor,
-        opening->time_ns,
-        (uint64_t)opening->balance_minor,
-        id_length,
-        account->metadata_length,
-    };
-    for (size_t i = 0; i < DIGEST_NUMBERS; i++) {
-        bytes_put_u64(next, numbers[i]);
-        next += 8;
-    }
-    memcpy(next, currency->code, FLORIN_CURRENCY_MAX);
-    next += FLORIN_CURRENCY_MAX;
-    *next++ = currency->exponent;
-    memcpy(next, id, id_length);
-    next += id_length;
-    if (metadata != NULL)
-        memcpy(next, metadata, account->metadata_length);
-    next += account->metadata_length;
-    return hash_bytes(bytes, (size_t)(next - bytes), DIGEST_SEED_ACCOUNT);
-}
-
-static uint64_t digest_key(const struct key_entry *entry)
-{
-    uint8_t bytes[DIGEST_KEY_BYTES];
-    const uint64_t numbers[] = {
-        entry->digest.low,
-        entry->digest.high,
-        entry->lsn_kind_status,
-        entry->time_ns,
-        entry->expected_version,
-        (uint64_t)entry->amount_minor,
-        (uint64_t)entry->balance_minor,
-        entry->version,
-    };
-    _Static_assert(sizeof(numbers) == DIGEST_KEY_BYTES, "the whole entry");
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        bytes_put_u64(bytes + i * 8, numbers[i]);
-    return hash_bytes(bytes, sizeof(bytes), DIGEST_SEED_KEY);
-}
-
-uint64_t shard_digest(const struct shard *shard)
-{
-    uint64_t digest = 0;
-
-    assert(shard->stage.record_count == 0);
-    for (uint32_t slot = 0; slot < shard->accounts.count; slot++)
-        digest += digest_account(&shard->accounts, slot);
-    for (uint32_t slot = 0; slot < shard->keys.count; slot++)
-        digest += digest_key(&shard->keys.slots[slot]);
-    return digest;
-}
+/* --- audit ------------------------------------------------------------------------------- */
 
 static void audit_account(const struct shard *shard, const struct account *account)
 {
@@ -223,7 +152,7 @@ static void audit_account(const struct shard *shard, const struct account *accou
     size_t id_length = account_table_id(&shard->accounts, account, id);
     uint64_t hash = hash_account(shard->secret, id, id_length);
 
-    assert(record_id_is_valid(id, id_length));
+    assert(florin_account_id_is_valid(id, id_length));
     assert(account_table_find(&shard->accounts, hash, id, id_length) == account);
     assert(account->currency < shard->accounts.currency_count);
     assert(account->minimum_balance_minor <= 0);
@@ -234,19 +163,26 @@ static void audit_account(const struct shard *shard, const struct account *accou
         assert(account->last_lsn < SHARD_LSN_PROVISIONAL);
 }
 
-static void audit_key(const struct shard *shard, const struct key_entry *entry)
+/* The key with `older` older ones. */
+static void audit_key(const struct shard *shard, uint32_t older)
 {
-    assert(key_table_find(&shard->keys, entry->digest) == entry);
-    assert(entry->version > 0);
-    assert(entry->amount_minor > 0);
+    uint32_t slot = key_table_slot(&shard->keys, older);
+    const struct key_entry *entry = &shard->keys.slots[slot];
+    const struct hash128 like = {.low = entry->check, .high = (uint64_t)entry->tag << 32};
+    uint64_t lsn = key_table_lsn(&shard->keys, slot);
+
+    assert(key_is_there(shard, like, lsn));
+    assert(lsn > 0);
+    if (older > 0)
+        assert(lsn > key_table_lsn(&shard->keys, key_table_slot(&shard->keys, older - 1)));
     if (shard->stage.record_count == 0)
-        assert(key_entry_lsn(entry) < SHARD_LSN_PROVISIONAL);
+        assert(lsn < SHARD_LSN_PROVISIONAL);
 }
 
 void shard_audit(const struct shard *shard)
 {
     for (uint32_t slot = 0; slot < shard->accounts.count; slot++)
         audit_account(shard, &shard->accounts.slots[slot]);
-    for (uint32_t slot = 0; slot < shard->keys.count; slot++)
-        audit_key(shard, &shard->keys.slots[slot]);
+    for (uint32_t older = 0; older < shard->keys.count; older++)
+        audit_key(shard, older);
 }

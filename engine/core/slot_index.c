@@ -1,6 +1,7 @@
 /* slot_index.c - extendible hashing over segments of 256 buckets.
  *
- * Guarantees: an insertion either succeeds or leaves every look-up as it was; a segment always
+ * Guarantees: an insertion either succeeds or leaves every look-up as it was; a removal takes one
+ * entry and leaves every other findable; a segment always
  * keeps SLOT_INDEX_BUCKETS - SLOT_INDEX_SPLIT_AT empty buckets, so every look-up ends.
  * Must not know: what a slot holds.
  *
@@ -154,4 +155,28 @@ bool slot_index_insert(struct slot_index *index, uint64_t hash, uint32_t slot)
         if (!split(index, number, tag))
             return false;
     }
+}
+
+void slot_index_remove(struct slot_index *index, uint32_t tag, uint32_t slot)
+{
+    uint32_t number = index->directory[tag_prefix(tag, index->depth)];
+    struct slot_index_bucket *buckets = index->segments[number].buckets;
+    uint32_t hole = slot_index_home(tag);
+
+    while (buckets[hole].tag != tag || buckets[hole].slot_plus_one != slot + 1) {
+        assert(buckets[hole].slot_plus_one != 0); /* the entry is there */
+        hole = (hole + 1) % SLOT_INDEX_BUCKETS;
+    }
+    /* Whatever is as far from its home as from the hole, or farther, fills it. */
+    for (uint32_t next = (hole + 1) % SLOT_INDEX_BUCKETS; buckets[next].slot_plus_one != 0;
+         next = (next + 1) % SLOT_INDEX_BUCKETS) {
+        uint32_t from_home = (next - slot_index_home(buckets[next].tag)) % SLOT_INDEX_BUCKETS;
+        uint32_t from_hole = (next - hole) % SLOT_INDEX_BUCKETS;
+        if (from_home >= from_hole) {
+            buckets[hole] = buckets[next];
+            hole = next;
+        }
+    }
+    buckets[hole] = (struct slot_index_bucket){0};
+    index->meta[number].count--;
 }

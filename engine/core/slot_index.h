@@ -12,10 +12,11 @@
  * microsecond. The directory doubles when a segment as deep as the directory splits: one pass over
  * 4 bytes for every ~170 entries, 0.3 ms at 100 million. So no insertion ever pays for a rehash.
  *
- * It knows tags and slots, not entries: the caller compares what it finds. There is no removal,
- * because accounts and keys are not removed.
+ * It knows tags and slots, not entries: the caller compares what it finds.
  *
- * Memory: 8 bytes a bucket, 44 to 88 percent full: 9 to 18 bytes an entry.
+ * Memory: 8 bytes a bucket, 44 to 88 percent full: 9 to 18 bytes an entry. Segments are not merged
+ * again, and where entries come and go for ever each segment meets its worst hour and splits: then
+ * up to 27 bytes for each of the most entries that it ever had.
  *
  * Thread: the owner's.
  */
@@ -87,6 +88,11 @@ static inline bool slot_index_next(struct slot_index_cursor *cursor, uint32_t *s
  * left as it was). */
 __attribute__((warn_unused_result)) bool slot_index_insert(struct slot_index *index, uint64_t hash,
                                                            uint32_t slot);
+
+/* Removes the entry of `slot` (asserted that it is there) under `tag`, the upper 32 bits of its
+ * hash. Entries behind it move up, so that removals leave nothing behind that walks would have to
+ * step over. */
+void slot_index_remove(struct slot_index *index, uint32_t tag, uint32_t slot);
 
 /* --- inline parts ------------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
-/* shard_support.h - a shard with a log behind it, for tests: commands in one line each. */
+/* shard_support.h - a shard with a log and a key file behind it, for tests: commands in one line
+ * each, with all look-ups that they need. */
 #ifndef TESTS_CORE_SHARD_SUPPORT_H
 #define TESTS_CORE_SHARD_SUPPORT_H
 
@@ -10,19 +11,36 @@ enum {
     LEDGER_ACCOUNTS_MAX = 400,
     LEDGER_KEYS_MAX = 3000,
     LEDGER_LOG_BYTES_MAX = 8 * 1024 * 1024,
+    LEDGER_RECORDS_MAX = LEDGER_LOG_BYTES_MAX / RECORD_FIXED_BYTES,
+};
+
+struct logged {
+    uint64_t lsn;
+    size_t offset;
 };
 
 /* One shard and what it has written: `log` holds all sealed records, the first of LSN 1 (unless
- * the test moved next_lsn). */
+ * the test moved next_lsn). `answers` are the key file: of all keys up to filters.to_lsn. */
 struct ledger {
     struct shard shard;
     struct hash_secret secret;
     void *memory;
     uint8_t *log;
     size_t log_bytes;
+    struct logged *logged;
+    size_t logged_count;
     uint64_t next_lsn;
     uint64_t sealed_first_lsn;
     uint64_t now_ns;
+    /* the key file */
+    struct key_answer *answers;
+    size_t answer_count;
+    uint8_t *filter_bytes;
+    struct key_filter filter;
+    struct key_filter_file file;
+    struct key_filters filters;
+    /* how often each kind of look-up was needed */
+    uint32_t lookups[SHARD_LOOKUP_FILES + 1];
 };
 
 static inline struct ledger *ledger_create(void)
@@ -32,10 +50,11 @@ static inline struct ledger *ledger_create(void)
     struct shard_options options = {
         .secret = &ledger->secret,
         .accounts_max = LEDGER_ACCOUNTS_MAX,
-        .keys_max = LEDGER_KEYS_MAX,
+        .keys_memory = LEDGER_KEYS_MAX,
     };
     ledger->memory = memory_take(shard_memory_bytes(&options));
     ledger->log = memory_take(LEDGER_LOG_BYTES_MAX);
+    ledger->logged = memory_take(LEDGER_RECORDS_MAX * sizeof(struct logged));
     ledger->next_lsn = 1;
     ledger->now_ns = 1000000;
     shard_init(&ledger->shard, &options, ledger->memory);
@@ -44,6 +63,9 @@ static inline struct ledger *ledger_create(void)
 
 static inline void ledger_destroy(struct ledger *ledger)
 {
+    free(ledger->answers);
+    free(ledger->filter_bytes);
+    free(ledger->logged);
     free(ledger->log);
     free(ledger->memory);
     free(ledger);
@@ -74,20 +96,155 @@ static inline struct account *account_of(const struct ledger *ledger, const char
     return account_table_find(&ledger->shard.accounts, ledger_hash(ledger, id), id, strlen(id));
 }
 
-/* What a runtime does when a group is full: buy positions, copy the stage into the log, clear. */
-static inline void seal(struct ledger *ledger)
+/* Copies the sealed stage, whose first record has `first_lsn`, into the log, and clears it. */
+static inline void log_stage(struct ledger *ledger, uint64_t first_lsn)
 {
     struct shard_stage *stage = &ledger->shard.stage;
-    shard_seal(&ledger->shard, ledger->next_lsn);
-    ledger->sealed_first_lsn = ledger->next_lsn;
-    ledger->next_lsn += stage->record_count;
     assert_true(ledger->log_bytes + stage->byte_count <= LEDGER_LOG_BYTES_MAX);
+    for (uint32_t i = 0; i < stage->record_count; i++) {
+        assert_true(ledger->logged_count < LEDGER_RECORDS_MAX);
+        ledger->logged[ledger->logged_count++] = (struct logged){
+            .lsn = first_lsn + i, .offset = ledger->log_bytes + stage->records[i].offset};
+    }
     memcpy(ledger->log + ledger->log_bytes, stage->bytes, stage->byte_count);
     ledger->log_bytes += stage->byte_count;
+    ledger->sealed_first_lsn = first_lsn;
+    ledger->next_lsn = first_lsn + stage->record_count;
     shard_stage_clear(&ledger->shard);
 }
 
-static inline struct shard_answer run(struct ledger *ledger, const struct florin_command *command)
+/* What a runtime does when a group is full: buy positions, copy the stage into the log, clear. */
+static inline void seal(struct ledger *ledger)
+{
+    shard_seal(&ledger->shard, ledger->next_lsn);
+    log_stage(ledger, ledger->next_lsn);
+}
+
+/* The same log, for a ledger that was made of it. */
+static inline void copy_log(struct ledger *ledger, const struct ledger *from)
+{
+    memcpy(ledger->log, from->log, from->log_bytes);
+    memcpy(ledger->logged, from->logged, from->logged_count * sizeof(struct logged));
+    ledger->log_bytes = from->log_bytes;
+    ledger->logged_count = from->logged_count;
+    ledger->next_lsn = from->next_lsn;
+    ledger->now_ns = from->now_ns;
+}
+
+/* The record number `index` of the log. */
+static inline struct record logged_record(const struct ledger *ledger, size_t index)
+{
+    struct record record;
+    size_t offset = ledger->logged[index].offset;
+    assert_true(index < ledger->logged_count);
+    assert_int_not_equal(record_decode(ledger->log + offset, ledger->log_bytes - offset, &record),
+                         0);
+    return record;
+}
+
+/* --- key files --------------------------------------------------------------------------- */
+
+static inline int compare_answers(const void *left, const void *right)
+{
+    return key_answer_compare(left, right);
+}
+
+/* A file of all keys up to `to_lsn`, made from the log alone. The shard knows it from now on. */
+static inline void make_key_file(struct ledger *ledger, uint64_t to_lsn)
+{
+    size_t count = 0;
+    free(ledger->answers);
+    free(ledger->filter_bytes);
+    ledger->answers = memory_take((ledger->logged_count + 1) * sizeof(struct key_answer));
+    for (size_t i = 0; i < ledger->logged_count && ledger->logged[i].lsn <= to_lsn; i++) {
+        struct record record = logged_record(ledger, i);
+        if (record.key_length > 0)
+            ledger->answers[count++] =
+                key_answer_of_record(&ledger->secret, &record, ledger->logged[i].lsn);
+    }
+    ledger->answer_count = count;
+    qsort(ledger->answers, count, sizeof(struct key_answer), compare_answers);
+
+    uint64_t *hashes = memory_take((count + 1) * sizeof(*hashes));
+    void *scratch = memory_take(key_filter_scratch_bytes((uint32_t)count));
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = key_filter_hash(ledger->answers[i].digest);
+    size_t bytes = key_filter_bytes((uint32_t)count);
+    ledger->filter_bytes = memory_take(bytes);
+    assert_true(key_filter_build(hashes, (uint32_t)count, scratch, ledger->filter_bytes));
+    assert_true(key_filter_open(ledger->filter_bytes, bytes, &ledger->filter));
+    free(scratch);
+    free(hashes);
+    ledger->file = (struct key_filter_file){.parts = &ledger->filter};
+    ledger->filters =
+        (struct key_filters){.files = &ledger->file, .file_count = 1, .to_lsn = to_lsn};
+    ledger->shard.key_filters = &ledger->filters;
+}
+
+/* What the keys in the file add to the digest of the state. */
+static inline uint64_t key_file_digest(const struct ledger *ledger)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < ledger->answer_count; i++) {
+        const struct key_answer *answer = &ledger->answers[i];
+        digest += key_state_digest(key_tag(answer->digest), key_check(answer->digest), answer->lsn);
+    }
+    return digest;
+}
+
+/* --- look-ups ---------------------------------------------------------------------------- */
+
+static inline void look_up_record(struct ledger *ledger, const struct florin_command *command,
+                                  uint64_t lsn, struct shard_found *found)
+{
+    if (lsn & SHARD_LSN_PROVISIONAL) {
+        seal(ledger);
+        lsn = shard_final_lsn(lsn, ledger->sealed_first_lsn);
+    }
+    size_t low = 0;
+    size_t high = ledger->logged_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (ledger->logged[middle].lsn <= lsn)
+            low = middle;
+        else
+            high = middle;
+    }
+    assert_int_equal(ledger->logged[low].lsn, lsn);
+    struct record record = logged_record(ledger, low);
+    found->found = shard_record_has_key(&record, command);
+    if (found->found)
+        found->answer = key_answer_of_record(&ledger->secret, &record, lsn);
+    else
+        found->others[found->other_count++] = lsn;
+}
+
+static inline void look_up_files(const struct ledger *ledger, struct hash128 digest,
+                                 struct shard_found *found)
+{
+    const struct key_answer wanted = {.digest = digest};
+    size_t low = 0;
+    size_t high = ledger->answer_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (key_answer_compare(&ledger->answers[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    found->found = low < ledger->answer_count && ledger->answers[low].digest.high == digest.high &&
+                   ledger->answers[low].digest.low == digest.low;
+    if (found->found)
+        found->answer = ledger->answers[low];
+    found->files_have_not = !found->found;
+}
+
+/* --- commands ---------------------------------------------------------------------------- */
+
+/* Executes it once, with what was found so far. */
+static inline struct shard_answer run_once(struct ledger *ledger,
+                                           const struct florin_command *command,
+                                           const struct shard_found *found)
 {
     struct shard_answer answer;
     uint64_t hash = 0;
@@ -97,8 +254,26 @@ static inline struct shard_answer run(struct ledger *ledger, const struct florin
         seal(ledger);
     shard_prefetch(&ledger->shard, hash);
     shard_prefetch_account(&ledger->shard, hash);
-    shard_execute(&ledger->shard, command, hash, ++ledger->now_ns, &answer);
+    shard_execute(&ledger->shard, command, hash, ledger->now_ns, found, &answer);
+    ledger->lookups[answer.lookup]++;
     return answer;
+}
+
+/* Executes it, and looks up what that needs, until it is decided. */
+static inline struct shard_answer run(struct ledger *ledger, const struct florin_command *command)
+{
+    struct shard_found found = {0};
+    ledger->now_ns++;
+    for (;;) {
+        struct shard_answer answer = run_once(ledger, command, &found);
+        if (answer.lookup == SHARD_LOOKUP_NONE)
+            return answer;
+        assert_false(answer.staged);
+        if (answer.lookup == SHARD_LOOKUP_RECORD)
+            look_up_record(ledger, command, answer.lookup_lsn, &found);
+        else
+            look_up_files(ledger, answer.lookup_digest, &found);
+    }
 }
 
 static inline struct florin_command posting_make(enum florin_command_kind kind, const char *account,

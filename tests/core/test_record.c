@@ -336,23 +336,6 @@ static void each_rule__refuses_what_breaks_it(void **state)
     }
 }
 
-static void ids__are_of_the_published_alphabet(void **state)
-{
-    (void)state;
-    static const char ALPHABET[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-";
-    char id[FLORIN_ACCOUNT_ID_MAX + 1];
-    for (int byte = 0; byte < 256; byte++) {
-        char character = (char)byte;
-        bool listed = byte != 0 && strchr(ALPHABET, byte) != NULL;
-        assert_int_equal(record_id_is_valid(&character, 1), listed);
-    }
-    memset(id, 'a', sizeof(id));
-    assert_true(record_id_is_valid(id, FLORIN_ACCOUNT_ID_MAX));
-    assert_false(record_id_is_valid(id, FLORIN_ACCOUNT_ID_MAX + 1));
-    assert_false(record_id_is_valid(id, 0));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,7 +346,6 @@ int main(void)
         cmocka_unit_test(damaged_bytes__decode_to_a_whole_record_or_not_at_all),
         cmocka_unit_test(random_bytes__never_decode_wrongly),
         cmocka_unit_test(each_rule__refuses_what_breaks_it),
-        cmocka_unit_test(ids__are_of_the_published_alphabet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -406,7 +406,7 @@ static void stage__says_when_it_is_full_and_works_again_when_cleared(void **stat
     while (shard_stage_has_room(&ledger->shard)) {
         struct shard_answer answer;
         struct florin_command command = posting_make(FLORIN_DEPOSIT, "alice", NULL, 1, 0);
-        shard_execute(&ledger->shard, &command, ledger_hash(ledger, "alice"), 1, &answer);
+        shard_execute(&ledger->shard, &command, ledger_hash(ledger, "alice"), 1, NULL, &answer);
         assert_int_equal(answer.result.status, FLORIN_APPLIED);
         count++;
     }
@@ -423,7 +423,7 @@ static void stage__says_when_it_is_full_and_works_again_when_cleared(void **stat
         snprintf(key, sizeof(key), "%0254d", count);
         command.key = key;
         command.key_length = sizeof(key);
-        shard_execute(&ledger->shard, &command, ledger_hash(ledger, "alice"), 1, &answer);
+        shard_execute(&ledger->shard, &command, ledger_hash(ledger, "alice"), 1, NULL, &answer);
         assert_int_equal(answer.result.status, FLORIN_APPLIED);
     }
     assert_true(count < SHARD_STAGE_RECORDS_MAX);
@@ -449,14 +449,14 @@ static void sealing__makes_every_position_real(void **state)
     assert_int_equal(shard_final_lsn(7, 131), 7);
     assert_int_equal(account_of(ledger, "alice")->last_lsn, 132);
     assert_int_equal(account_of(ledger, "bob")->last_lsn, 133);
-    assert_int_equal(key_entry_lsn(&ledger->shard.keys.slots[0]), 132);
+    assert_int_equal(key_table_lsn(&ledger->shard.keys, 0), 132);
     const uint8_t *bytes = ledger->shard.stage.bytes;
     size_t size = record_decode(bytes, ledger->shard.stage.byte_count, &record);
     assert_int_equal(record.previous_lsn, 0);
     assert_int_not_equal(
         record_decode(bytes + size, ledger->shard.stage.byte_count - size, &record), 0);
     assert_int_equal(record.previous_lsn, 131);
-    shard_stage_clear(&ledger->shard);
+    log_stage(ledger, 131);
 
     ledger->next_lsn = 500;
     struct shard_answer later = run_posting(ledger, FLORIN_DEPOSIT, "alice", NULL, 5, 0);

@@ -1,69 +1,7 @@
 /* Replay: the log of a shard gives the shard again, and what does not follow is refused. */
-#include "shard_support.h"
+#include "workload_support.h"
 
-enum { WORKLOAD_COMMANDS = 30000, SHARDS = 3 };
-
-/* --- a random workload ------------------------------------------------------------------- */
-
-static void random_id(uint64_t *random, char id[FLORIN_ACCOUNT_ID_MAX + 1])
-{
-    uint64_t number = random_below(random, 150);
-    /* Some ids are longer than a slot, some as long as can be. */
-    int width = number % 7 == 0 ? 63 : number % 3 == 0 ? 30 : 1;
-    snprintf(id, FLORIN_ACCOUNT_ID_MAX + 1, "%c%0*d", 'a' + (int)(number % 26), width, (int)number);
-}
-
-static void random_posting(uint64_t *random, struct ledger *ledger)
-{
-    char id[FLORIN_ACCOUNT_ID_MAX + 1];
-    char key[32];
-    random_id(random, id);
-    snprintf(key, sizeof(key), "key-%d", (int)random_below(random, 12));
-    const struct account *account = account_of(ledger, id);
-    uint64_t version = account == NULL ? 1 : account->version;
-    struct florin_command command = posting_make(
-        random_below(random, 2) ? FLORIN_DEPOSIT : FLORIN_WITHDRAW, id,
-        random_below(random, 3) ? NULL : key, 1 + (int64_t)random_below(random, 5000), 0);
-    if (random_below(random, 3) == 0)
-        command.expected_version = version + random_below(random, 2);
-    command.expected_by_precondition = random_below(random, 2) == 0;
-    if (random_below(random, 50) == 0)
-        command.amount_minor = INT64_MAX;
-    command.amount_is_decimal = random_below(random, 4) == 0;
-    command.amount_scale = (uint8_t)random_below(random, 4);
-    run(ledger, &command);
-}
-
-static void random_open(uint64_t *random, struct ledger *ledger)
-{
-    static const char *const CURRENCIES[] = {"USD", "JPY", "KWD", "CLF"};
-    char id[FLORIN_ACCOUNT_ID_MAX + 1];
-    char metadata[200];
-    random_id(random, id);
-    struct florin_command command = open_make(id, (int64_t)random_below(random, 10000));
-    memset(metadata, 'm', sizeof(metadata));
-    command.currency = CURRENCIES[random_below(random, COUNT_OF(CURRENCIES))];
-    command.currency_length = 3;
-    command.minimum_balance_minor = -(int64_t)random_below(random, 1000);
-    command.metadata = metadata;
-    command.metadata_length =
-        random_below(random, 2) ? 0 : (size_t)random_below(random, sizeof(metadata));
-    run(ledger, &command);
-}
-
-static void run_workload(struct ledger *ledger, uint64_t *random)
-{
-    for (int i = 0; i < WORKLOAD_COMMANDS; i++) {
-        if (random_below(random, 40) == 0)
-            random_open(random, ledger);
-        else
-            random_posting(random, ledger);
-        if (random_below(random, 60) == 0)
-            seal(ledger);
-    }
-    seal(ledger);
-    shard_audit(&ledger->shard);
-}
+enum { SHARDS = 3 };
 
 /* Every kind of record was written: the workload is worth its name. */
 static void check_variety(const struct ledger *ledger)
@@ -123,10 +61,8 @@ static void replay__gives_the_digest_of_the_living(void **state)
     assert_int_equal(shard_digest(&again->shard), shard_digest(&live->shard));
 
     /* And both go on alike: the same keys are known, the same answers given. */
-    again->now_ns = live->now_ns;
-    again->next_lsn = live->next_lsn;
+    copy_log(again, live);
     uint64_t random_again = random;
-    live->log_bytes = 0;
     run_workload(live, &random);
     run_workload(again, &random_again);
     assert_int_equal(shard_digest(&again->shard), shard_digest(&live->shard));
@@ -215,7 +151,6 @@ static void records__that_do_not_follow_are_refused_by_name(void **state)
     assert_int_equal(replay_one(ledger, &open, 1), SHARD_REPLAY_APPLIED);
     check_refused(ledger, &open, 1, SHARD_REPLAY_OLDER);
     check_refused(ledger, &open, 2, SHARD_REPLAY_ACCOUNT_TWICE);
-    check_refused(ledger, &record, 1, SHARD_REPLAY_OLDER);
 
     record.previous_lsn = 0;
     check_refused(ledger, &record, 2, SHARD_REPLAY_PREVIOUS_WRONG);
@@ -244,10 +179,8 @@ static void records__that_do_not_follow_are_refused_by_name(void **state)
     record.balance_minor = 100;
     assert_int_equal(replay_one(ledger, &record, 2), SHARD_REPLAY_APPLIED);
 
-    /* The key is taken now, by the refusal. */
     record = deposit_record();
     record.previous_lsn = 2;
-    check_refused(ledger, &record, 3, SHARD_REPLAY_KEY_TWICE);
     record.key = "other";
     record.key_length = 5;
     assert_int_equal(replay_one(ledger, &record, 3), SHARD_REPLAY_APPLIED);
@@ -284,6 +217,106 @@ static void more_than_fits__is_refused_by_name(void **state)
     assert_int_equal(account_of(ledger, "a0")->version, 1 + LEDGER_KEYS_MAX);
 }
 
+/* --- keys -------------------------------------------------------------------------------- */
+
+/* The keys that memory has, by LSN. */
+static void check_keys(const struct ledger *ledger, const uint64_t *lsns, uint32_t count)
+{
+    const struct key_table *keys = &ledger->shard.keys;
+    assert_int_equal(keys->count, count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(key_table_lsn(keys, key_table_slot(keys, i)), lsns[i]);
+}
+
+static void older_record__adds_its_key_when_no_file_has_it(void **state)
+{
+    struct ledger *ledger = *state;
+    struct record open = open_record();
+    struct record record = deposit_record();
+    struct shard_sums sums = {0};
+    const struct account_image alice = {
+        .id = "alice",
+        .id_length = 5,
+        .currency = {"USD", 2},
+        .balance_minor = 500,
+        .version = 40,
+        .last_lsn = 50,
+    };
+    const struct key_filters filters = {.to_lsn = 20};
+    ledger->shard.key_filters = &filters;
+    assert_int_equal(shard_load_image(&ledger->shard, &alice, ledger_hash(ledger, "alice"), &sums),
+                     SHARD_REPLAY_APPLIED);
+
+    assert_int_equal(replay_one(ledger, &open, 1), SHARD_REPLAY_OLDER);
+    assert_int_equal(replay_one(ledger, &record, 20), SHARD_REPLAY_OLDER); /* in the files */
+    check_keys(ledger, NULL, 0);
+    record.time_ns = 77;
+    assert_int_equal(replay_one(ledger, &record, 21), SHARD_REPLAY_OLDER);
+    assert_int_equal(ledger->shard.last_time_ns, 77);
+    record.key_length = 0;
+    assert_int_equal(replay_one(ledger, &record, 22), SHARD_REPLAY_OLDER);
+    record.key_length = 1;
+    record.key = "l";
+    assert_int_equal(replay_one(ledger, &record, 50), SHARD_REPLAY_OLDER);
+    check_keys(ledger, (const uint64_t[]){21, 50}, 2);
+    /* Again: it is there. */
+    assert_int_equal(replay_one(ledger, &record, 50), SHARD_REPLAY_OLDER);
+    check_keys(ledger, (const uint64_t[]){21, 50}, 2);
+
+    /* The account is as its image; the next record follows from that. */
+    assert_int_equal(account_of(ledger, "alice")->version, 40);
+    assert_int_equal(account_of(ledger, "alice")->last_lsn, 50);
+    record.version = 41;
+    record.balance_minor = 510;
+    record.previous_lsn = 49;
+    check_refused(ledger, &record, 51, SHARD_REPLAY_PREVIOUS_WRONG);
+    record.previous_lsn = 50;
+    assert_int_equal(replay_one(ledger, &record, 51), SHARD_REPLAY_APPLIED);
+    check_keys(ledger, (const uint64_t[]){21, 50, 51}, 3);
+    shard_audit(&ledger->shard);
+}
+
+/* A newer record's key, too, is left to the files when they have it. */
+static void applied_record__adds_its_key_only_when_no_file_has_it(void **state)
+{
+    struct ledger *ledger = *state;
+    struct record open = open_record();
+    struct record record = deposit_record();
+    const struct key_filters filters = {.to_lsn = 2};
+    ledger->shard.key_filters = &filters;
+    assert_int_equal(replay_one(ledger, &open, 1), SHARD_REPLAY_APPLIED);
+    assert_int_equal(replay_one(ledger, &record, 2), SHARD_REPLAY_APPLIED);
+    check_keys(ledger, NULL, 0);
+    record.version = 3;
+    record.balance_minor = 120;
+    record.previous_lsn = 2;
+    assert_int_equal(replay_one(ledger, &record, 3), SHARD_REPLAY_APPLIED);
+    check_keys(ledger, (const uint64_t[]){3}, 1);
+}
+
+static void older_record__is_refused_when_its_key_has_no_room(void **state)
+{
+    struct ledger *ledger = *state;
+    struct record record = deposit_record();
+    struct shard_sums sums = {0};
+    const struct account_image alice = {
+        .id = "alice",
+        .id_length = 5,
+        .currency = {"USD", 2},
+        .version = 1,
+        .last_lsn = RECORD_LSN_MAX,
+    };
+    assert_int_equal(shard_load_image(&ledger->shard, &alice, ledger_hash(ledger, "alice"), &sums),
+                     SHARD_REPLAY_APPLIED);
+    char key[16];
+    record.key = key;
+    for (uint64_t lsn = 1; lsn <= LEDGER_KEYS_MAX + 1; lsn++) {
+        record.key_length = (uint8_t)snprintf(key, sizeof(key), "k%llu", (unsigned long long)lsn);
+        assert_int_equal(replay_one(ledger, &record, lsn),
+                         lsn <= LEDGER_KEYS_MAX ? SHARD_REPLAY_OLDER : SHARD_REPLAY_NO_ROOM);
+    }
+}
+
 /* --- the digest -------------------------------------------------------------------------- */
 
 /* Whatever differs between two states shows in the digest. */
@@ -294,6 +327,7 @@ static void digest__depends_on_every_part_of_the_state(void **state)
     struct record deposit = deposit_record();
     open.metadata = "{}";
     open.metadata_length = 2;
+    open.minimum_balance_minor = -10;
     assert_int_equal(shard_digest(&ledger->shard), 0);
     assert_int_equal(replay_one(ledger, &open, 1), SHARD_REPLAY_APPLIED);
     assert_int_equal(replay_one(ledger, &deposit, 2), SHARD_REPLAY_APPLIED);
@@ -313,14 +347,10 @@ static void digest__depends_on_every_part_of_the_state(void **state)
         (uint8_t *)&currency->code[2],
         &currency->exponent,
         ledger->shard.accounts.texts + 8 * (size_t)account->text_offset,
-        (uint8_t *)&key->digest.low,
-        (uint8_t *)&key->digest.high,
-        (uint8_t *)&key->lsn_kind_status,
-        (uint8_t *)&key->time_ns,
-        (uint8_t *)&key->expected_version,
-        (uint8_t *)&key->amount_minor,
-        (uint8_t *)&key->balance_minor,
-        (uint8_t *)&key->version,
+        (uint8_t *)&key->tag,
+        (uint8_t *)&key->check,
+        (uint8_t *)&key->lsn_low,
+        (uint8_t *)&key->lsn_high,
     };
     uint64_t digest = shard_digest(&ledger->shard);
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
@@ -338,6 +368,9 @@ int main(void)
         ledger_test(replay__into_more_shards_gives_the_same_sum),
         ledger_test(records__that_do_not_follow_are_refused_by_name),
         ledger_test(more_than_fits__is_refused_by_name),
+        ledger_test(older_record__adds_its_key_when_no_file_has_it),
+        ledger_test(applied_record__adds_its_key_only_when_no_file_has_it),
+        ledger_test(older_record__is_refused_when_its_key_has_no_room),
         ledger_test(digest__depends_on_every_part_of_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

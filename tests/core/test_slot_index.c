@@ -1,4 +1,5 @@
-/* The slot index: what was put in is found, whatever the hashes; room is promised and kept. */
+/* The slot index: what was put in is found until it is taken out, whatever the hashes; room is
+ * promised and kept. */
 #include "support.h"
 
 #include "engine/core/slot_index.h"
@@ -135,6 +136,86 @@ static void crowded_prefix__uses_up_the_memory_and_says_so(void **state)
     teardown(&fixture);
 }
 
+/* --- removal ----------------------------------------------------------------------------- */
+
+static void removed_entry__is_gone_and_its_neighbours_are_not(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 200 };
+    struct fixture fixture;
+    setup(&fixture, ENTRIES);
+    /* All begin their walk at the last line of the one segment, and go on around its end. */
+    for (uint32_t slot = 0; slot < ENTRIES; slot++)
+        assert_true(slot_index_insert(&fixture.index, (uint64_t)(slot << 8 | 0xff) << 32, slot));
+    for (uint32_t removed = 0; removed < ENTRIES; removed++) {
+        uint32_t slot = removed * 7 % ENTRIES;
+        slot_index_remove(&fixture.index, slot << 8 | 0xff, slot);
+        for (uint32_t other = 0; other < ENTRIES; other++) {
+            uint32_t rank = other * 143 % ENTRIES; /* 143 * 7 = 1 modulo 200 */
+            assert_int_equal(count_slot(&fixture.index, (uint64_t)(other << 8 | 0xff) << 32, other),
+                             rank > removed);
+        }
+    }
+    teardown(&fixture);
+}
+
+static void equal_tags__are_removed_by_slot(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const uint64_t hash = UINT64_C(0xdeadbeef) << 32;
+    setup(&fixture, 10);
+    for (uint32_t slot = 0; slot < 10; slot++)
+        assert_true(slot_index_insert(&fixture.index, hash, slot));
+    slot_index_remove(&fixture.index, 0xdeadbeef, 4);
+    for (uint32_t slot = 0; slot < 10; slot++)
+        assert_int_equal(count_slot(&fixture.index, hash, slot), slot != 4);
+    assert_true(slot_index_insert(&fixture.index, hash, 4));
+    assert_int_equal(count_slot(&fixture.index, hash, 4), 1);
+    teardown(&fixture);
+}
+
+static void random_insertions_and_removals__agree_with_a_model(void **state)
+{
+    (void)state;
+    enum { SLOTS = 20000, STEPS = 400000 };
+    struct fixture fixture;
+    uint64_t random = seed_choose();
+    uint64_t *hashes = memory_take(SLOTS * sizeof(*hashes)); /* 0: not there */
+    setup(&fixture, SLOTS);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        uint32_t slot = (uint32_t)random_below(&random, SLOTS);
+        if (hashes[slot] != 0) {
+            assert_int_equal(count_slot(&fixture.index, hashes[slot], slot), 1);
+            slot_index_remove(&fixture.index, (uint32_t)(hashes[slot] >> 32), slot);
+            assert_int_equal(count_slot(&fixture.index, hashes[slot], slot), 0);
+            hashes[slot] = 0;
+        } else {
+            /* Some share tags, some crowd the same lines. */
+            hashes[slot] = random_next(&random) | 1;
+            if (random_below(&random, 4) == 0)
+                hashes[slot] &= UINT64_C(0xffff00ff00000001);
+            assert_true(slot_index_insert(&fixture.index, hashes[slot], slot));
+        }
+    }
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        if (hashes[slot] != 0)
+            assert_int_equal(count_slot(&fixture.index, hashes[slot], slot), 1);
+    }
+    uint32_t buckets = 0;
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        if (hashes[slot] != 0)
+            slot_index_remove(&fixture.index, (uint32_t)(hashes[slot] >> 32), slot);
+    }
+    for (uint32_t segment = 0; segment < fixture.index.segment_count; segment++) {
+        for (uint32_t bucket = 0; bucket < SLOT_INDEX_BUCKETS; bucket++)
+            buckets += fixture.index.segments[segment].buckets[bucket].slot_plus_one != 0;
+    }
+    assert_int_equal(buckets, 0);
+    free(hashes);
+    teardown(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +225,9 @@ int main(void)
         cmocka_unit_test(equal_tags__are_refused_when_no_split_can_part_them),
         cmocka_unit_test(one_home_line__spills_over_without_loss),
         cmocka_unit_test(crowded_prefix__uses_up_the_memory_and_says_so),
+        cmocka_unit_test(removed_entry__is_gone_and_its_neighbours_are_not),
+        cmocka_unit_test(equal_tags__are_removed_by_slot),
+        cmocka_unit_test(random_insertions_and_removals__agree_with_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct hash_secret secret;
     struct shard_options options = {
-        .secret = &secret, .accounts_max = TABLE_ENTRIES, .keys_max = TABLE_ENTRIES};
+        .secret = &secret, .accounts_max = TABLE_ENTRIES, .keys_memory = TABLE_ENTRIES};
     size_t memory_bytes = (shard_memory_bytes(&options) + 63) & ~(size_t)63;
     void *memory = aligned_alloc(64, memory_bytes);
     assert(memory != NULL);

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct account_request account;
     if (account_request_parse(&account, body, size, &headers, &fault)) {
-        assert(account_id_is_valid(account.id, account.id_length));
+        assert(florin_account_id_is_valid(account.id, account.id_length));
         assert(account.balance_minor >= 0 && account.minimum_balance_minor <= 0);
         assert(account.metadata_length <= FLORIN_METADATA_MAX);
     } else {

@@ -134,7 +134,7 @@ static void account__id_is_made_from_the_key_or_at_random(void **state)
 
     assert_true(parse("{}", NULL, &first, &fault));
     assert_true(parse("{}", NULL, &again, &fault));
-    assert_true(account_id_is_valid(first.id, first.id_length));
+    assert_true(florin_account_id_is_valid(first.id, first.id_length));
     assert_memory_not_equal(first.id, again.id, 30);
 }
 
