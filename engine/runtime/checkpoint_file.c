@@ -1,7 +1,7 @@
 /* checkpoint_file.c - names and fields of checkpoints.
  *
- * Guarantees: what it decodes is in range; a file whose fields are not is damaged, by name. It must not
- * know who writes or loads the images.
+ * Guarantees: what it decodes is in range; a file whose fields are not is damaged, by name. It must
+ * not know who writes or loads the images.
  */
 #include "checkpoint_file.h"
 

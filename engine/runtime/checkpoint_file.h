@@ -7,12 +7,9 @@
  *               8  u64  started_ns   Unix time
  *              16  u8[32] log_start  where the log is read from (wal/log.h)
  *              48  zeros
- *     totals:   0  u64  end_lsn      the newest change in any image; durable when the file got its name
- *               8  u64  accounts
- *              16  u64  digest       sum of the images' digests
- *              24  u64  balance_low  the sum of all balances, 128 bits, two's complement
- *              32  i64  balance_high
- *              40  zeros
+ *     totals:   0  u64  end_lsn      the newest change in any image; durable when the file got its
+ * name 8  u64  accounts 16  u64  digest       sum of the images' digests 24  u64  balance_low  the
+ * sum of all balances, 128 bits, two's complement 32  i64  balance_high 40  zeros
  *
  * Thread: any.
  */
@@ -58,11 +55,11 @@ void checkpoint_info_encode(const struct checkpoint_info *info,
 void checkpoint_totals_encode(const struct checkpoint_totals *totals,
                               uint8_t bytes[BLOCK_FILE_TOTALS_BYTES]);
 
-/* The checkpoints of a directory, newest first, complete or damaged; temporary files are not counted.
- * 0 (also when there is no directory checkpoint/); -E2BIG; -errno. */
-__attribute__((warn_unused_result)) int
-checkpoint_list(struct storage *storage, uint64_t start_lsns[CHECKPOINTS_LISTED_MAX],
-                size_t *count);
+/* The checkpoints of a directory, newest first, complete or damaged; temporary files are not
+ * counted. 0 (also when there is no directory checkpoint/); -E2BIG; -errno. */
+__attribute__((warn_unused_result)) int checkpoint_list(struct storage *storage,
+                                                        uint64_t start_lsns[CHECKPOINTS_LISTED_MAX],
+                                                        size_t *count);
 
 /* Opens one and reads its fields. 0; -EBADMSG and *fault; -ENOENT; -errno. */
 __attribute__((warn_unused_result)) int
@@ -70,10 +67,9 @@ checkpoint_open(struct storage *storage, const uint8_t *log_id, uint64_t start_l
                 struct block_file *file, struct checkpoint_info *info,
                 struct checkpoint_totals *totals, struct block_file_fault *fault);
 
-/* Removes every checkpoint but those that `kept` names by their start LSN, and what interrupted ones
- * have left. 0 or -errno. */
-__attribute__((warn_unused_result)) int checkpoint_remove_older(struct storage *storage,
-                                                                const uint64_t *kept,
-                                                                size_t kept_count);
+/* Removes every checkpoint but those that `kept` names by their start LSN, and what interrupted
+ * ones have left. 0 or -errno. */
+__attribute__((warn_unused_result)) int
+checkpoint_remove_older(struct storage *storage, const uint64_t *kept, size_t kept_count);
 
 #endif

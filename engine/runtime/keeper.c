@@ -1,42 +1,373 @@
-/* keeper.c - what the ledger does in the background. Nothing yet: the contract stands in ledger.h.
+/* keeper.c - the background thread: what is due, one step at a time.
+ *
+ * In order of urgency: the checkpoint that is under way; keys that fill the memory; a checkpoint
+ * that is due; files to merge; log that may go. A step moves some hundred KiB, or makes one key
+ * file, so that stopping never waits long (a key file and a merge look at `stop` through
+ * keeper_pace()).
+ *
+ * Guarantees: whatever fails here, the ledger goes on and no log is removed that anything needs.
+ * Must not know: accounts; how keys are looked up.
  */
+#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-#include "ledger_state.h"
+#include "clock.h"
+#include "keeper_internal.h"
 
-bool ledger_step(struct florin *ledger)
+enum {
+    /* How long the thread sleeps when nothing wakes it: checkpoints by time, retention by age. */
+    KEEPER_SLEEP_MS = 100,
+    /* Less than this is not worth a sleep of its own. */
+    KEEPER_PACE_STEP_US = 500,
+    /* After a fault in the background. */
+    KEEPER_RETRY_SECONDS = 5,
+    /* Connections and commits come first where cores are few. */
+    KEEPER_NICE = 10,
+};
+
+/* --- saying ---------------------------------------------------------------------------------- */
+
+void keeper_note_error(struct keeper *keeper, const char *event, int error, const char *file,
+                       uint64_t offset, const char *reason)
 {
-    (void)ledger;
-    return false;
+    assert(error < 0);
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->figures.last_error = -error;
+    pthread_mutex_unlock(&keeper->mutex);
+    keeper->retry_ns = clock_monotonic_ns() + KEEPER_RETRY_SECONDS * UINT64_C(1000000000);
+    if (error == -ECANCELED)
+        return; /* stopping: not a fault */
+    ledger_log(keeper->ledger,
+               "level=error event=%s file=%s/%s offset=%" PRIu64 " errno=%d reason=\"%s\" "
+               "advice=\"the service goes on and the log is kept; tried again in %d s\"",
+               event, keeper->ledger->options.directory, file, offset, -error,
+               reason[0] != '\0' ? reason : strerror(-error), KEEPER_RETRY_SECONDS);
 }
 
-int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)
+/* --- pacing ---------------------------------------------------------------------------------- */
+
+static bool keeper_stops(struct keeper *keeper)
 {
-    (void)ledger;
-    (void)number;
-    return -ESHUTDOWN;
+    enum ledger_state state = ledger_state(keeper->ledger);
+    return atomic_load(&keeper->stop) || state == LEDGER_STOPPING || state == LEDGER_FAILED;
 }
 
-int florin_checkpoint(struct florin *ledger)
+int keeper_pace(void *context, size_t bytes)
 {
-    uint64_t number;
-    return ledger_request_checkpoint(ledger, &number);
+    struct keeper *keeper = context;
+    if (keeper_stops(keeper))
+        return -ECANCELED;
+    uint64_t rate = (uint64_t)keeper->ledger->options.background_mib_per_second << 20;
+    if (rate == 0 || !keeper->has_thread)
+        return 0;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (keeper->paced_until_ns < now_ns)
+        keeper->paced_until_ns = now_ns;
+    keeper->paced_until_ns += bytes * UINT64_C(1000000000) / rate;
+    uint64_t ahead_us = (keeper->paced_until_ns - now_ns) / 1000;
+    if (ahead_us >= KEEPER_PACE_STEP_US)
+        usleep((useconds_t)ahead_us);
+    return keeper_stops(keeper) ? -ECANCELED : 0;
 }
 
-void ledger_hold_files(struct florin *ledger)
+/* --- key files ------------------------------------------------------------------------------- */
+
+static void count_key_files(struct keeper *keeper)
 {
-    (void)ledger;
+    const struct key_archive_totals totals = key_archive_totals(keeper->ledger->archive);
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->figures.key_files = totals.files;
+    keeper->figures.key_file_bytes = totals.file_bytes;
+    keeper->figures.key_file_keys = totals.keys;
+    keeper->figures.key_filter_bytes = totals.memory_bytes;
+    pthread_mutex_unlock(&keeper->mutex);
 }
 
-void ledger_release_files(struct florin *ledger)
+/* Gives the shards the newest filters. */
+static void publish_filters(struct keeper *keeper)
 {
-    (void)ledger;
+    struct florin *ledger = keeper->ledger;
+    /* Release: the filters are complete. Acquired by keeper_serve(). */
+    atomic_store_explicit(&ledger->key_filters, key_archive_filters(ledger->archive),
+                          memory_order_release);
+    ledger_wake(ledger, UINT64_MAX);
+    count_key_files(keeper);
 }
 
-void ledger_keeper_statistics(const struct florin *ledger,
-                              struct ledger_keeper_statistics *statistics)
+/* Whether every shard uses the newest filters and has forgotten what they cover. */
+static bool filters_are_adopted(const struct keeper *keeper)
 {
-    (void)ledger;
-    memset(statistics, 0, sizeof *statistics);
+    const struct florin *ledger = keeper->ledger;
+    const struct key_filters *newest =
+        atomic_load_explicit(&ledger->key_filters, memory_order_relaxed);
+    for (unsigned number = 0; number < ledger->worker_count; number++) {
+        if (atomic_load_explicit(&ledger->workers[number].filters_done, memory_order_acquire) !=
+            newest)
+            return false;
+    }
+    return true;
+}
+
+int keeper_extend_keys(struct keeper *keeper, uint64_t to_lsn)
+{
+    struct block_file_fault fault = {0};
+    uint64_t reached = 0;
+    int error = key_archive_extend(keeper->ledger->archive, keeper->reader, to_lsn,
+                                   keeper->key_channel, keeper_pace, keeper, &reached, &fault);
+    if (error != 0) {
+        keeper_note_error(keeper, "key_file_failed", error, fault.file, fault.offset, fault.reason);
+        return error;
+    }
+    publish_filters(keeper);
+    return 0;
+}
+
+static bool keys_fill_memory(const struct keeper *keeper)
+{
+    const struct florin *ledger = keeper->ledger;
+    uint64_t held = 0;
+    for (unsigned number = 0; number < ledger->worker_count; number++)
+        held += atomic_load_explicit(&ledger->workers[number].keys_held_now, memory_order_relaxed);
+    return held > ledger->options.keys_memory / 2;
+}
+
+static bool extend_keys_if_due(struct keeper *keeper)
+{
+    uint64_t durable = log_durable_lsn(keeper->ledger->log);
+    if (!keys_fill_memory(keeper) || !filters_are_adopted(keeper) ||
+        key_archive_to_lsn(keeper->ledger->archive) >= durable)
+        return false;
+    (void)keeper_extend_keys(keeper, durable);
+    return true;
+}
+
+static bool merge_if_due(struct keeper *keeper)
+{
+    struct key_archive *archive = keeper->ledger->archive;
+    if (!key_archive_wants_merge(archive))
+        return false;
+    pthread_mutex_lock(&keeper->mutex);
+    bool held = keeper->holds > 0;
+    pthread_mutex_unlock(&keeper->mutex);
+    if (held || !filters_are_adopted(keeper))
+        return false;
+    struct block_file_fault fault = {0};
+    int error = key_archive_merge(archive, keeper->key_channel, keeper_pace, keeper, &fault);
+    if (error != 0) {
+        keeper_note_error(keeper, "merge_failed", error, fault.file, fault.offset, fault.reason);
+        return true;
+    }
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->figures.key_merges++;
+    pthread_mutex_unlock(&keeper->mutex);
+    publish_filters(keeper);
+    return true;
+}
+
+/* --- steps ----------------------------------------------------------------------------------- */
+
+/* What an interrupted checkpoint has left; once, after everything was found good. */
+static void remove_leftovers(struct keeper *keeper)
+{
+    keeper->leftovers_removed = true;
+    uint64_t listed[CHECKPOINTS_LISTED_MAX];
+    size_t count;
+    int error = checkpoint_list(keeper->ledger->storage, listed, &count);
+    if (error == 0)
+        error = checkpoint_remove_older(keeper->ledger->storage, listed, count);
+    if (error != 0)
+        keeper_note_error(keeper, "clean_up_failed", error, CHECKPOINT_DIRECTORY, 0, "");
+}
+
+/* The ledger stops: whoever waits for a checkpoint is told. */
+static void give_up_all(struct keeper *keeper)
+{
+    if (keeper->checkpoint.stage != CHECKPOINT_NONE)
+        keeper_checkpoint_abandon(keeper, -ECANCELED);
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->stopped = true;
+    pthread_cond_broadcast(&keeper->ended_changed);
+    pthread_mutex_unlock(&keeper->mutex);
+}
+
+bool keeper_step(struct keeper *keeper)
+{
+    if (keeper_stops(keeper)) {
+        give_up_all(keeper);
+        return false;
+    }
+    if (ledger_state(keeper->ledger) != LEDGER_READY)
+        return false;
+    if (!keeper->leftovers_removed)
+        remove_leftovers(keeper);
+    if (filters_are_adopted(keeper))
+        key_archive_release_old(keeper->ledger->archive);
+    if (keeper->checkpoint.stage != CHECKPOINT_NONE)
+        return keeper_checkpoint_step(keeper);
+    uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns < keeper->retry_ns)
+        return false;
+    return extend_keys_if_due(keeper) ||
+           (keeper_checkpoint_is_due(keeper, now_ns) && keeper_checkpoint_begin(keeper)) ||
+           merge_if_due(keeper) || keeper_retain(keeper, now_ns);
+}
+
+void keeper_wake(struct keeper *keeper)
+{
+    if (keeper != NULL)
+        inbox_wake(&keeper->inbox);
+}
+
+static void *keeper_main(void *context)
+{
+    struct keeper *keeper = context;
+    struct pollfd woken = {.fd = keeper->inbox.descriptor, .events = POLLIN};
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), KEEPER_NICE);
+    while (!atomic_load(&keeper->stop)) {
+        inbox_sleep_begin(&keeper->inbox);
+        bool busy = keeper_step(keeper);
+        if (!busy && !atomic_load(&keeper->stop))
+            (void)poll(&woken, 1, KEEPER_SLEEP_MS);
+        inbox_sleep_end(&keeper->inbox);
+    }
+    (void)keeper_step(keeper); /* gives up what is under way */
+    return NULL;
+}
+
+/* --- what others ask ------------------------------------------------------------------------- */
+
+int keeper_request_checkpoint(struct keeper *keeper, uint64_t *number)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    bool stopped = keeper->stopped || ledger_state(keeper->ledger) != LEDGER_READY;
+    if (!stopped) {
+        keeper->requested = keeper->begun + 1;
+        *number = keeper->requested;
+    }
+    pthread_mutex_unlock(&keeper->mutex);
+    if (stopped)
+        return -ESHUTDOWN;
+    keeper_wake(keeper);
+    return 0;
+}
+
+int keeper_wait_checkpoint(struct keeper *keeper, uint64_t number)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    while (keeper->ended < number && !keeper->stopped)
+        pthread_cond_wait(&keeper->ended_changed, &keeper->mutex);
+    int error = keeper->ended >= number ? keeper->ended_error : -ESHUTDOWN;
+    pthread_mutex_unlock(&keeper->mutex);
+    return error == -ECANCELED ? -ESHUTDOWN : error;
+}
+
+void keeper_hold_files(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->holds++;
+    pthread_mutex_unlock(&keeper->mutex);
+}
+
+void keeper_release_files(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    assert(keeper->holds > 0);
+    keeper->holds--;
+    pthread_mutex_unlock(&keeper->mutex);
+    keeper_wake(keeper);
+}
+
+void keeper_statistics(struct keeper *keeper, struct ledger_keeper_statistics *statistics)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    *statistics = keeper->figures;
+    statistics->checkpoints_ended = keeper->ended;
+    pthread_mutex_unlock(&keeper->mutex);
+}
+
+/* --- life cycle ------------------------------------------------------------------------------ */
+
+static int keeper_open(struct keeper *keeper)
+{
+    struct florin *ledger = keeper->ledger;
+    int error = inbox_init(&keeper->inbox);
+    if (error == 0)
+        error = log_reader_open(ledger->storage, &ledger->meta, &keeper->reader);
+    if (error == 0 && !ledger->single_thread)
+        error = ledger->create_channel(ledger->channel_context, &keeper->checkpoint_channel);
+    if (error == 0 && !ledger->single_thread)
+        error = ledger->create_channel(ledger->channel_context, &keeper->key_channel);
+    if (error == 0)
+        error = ledger->storage->operations->make_directory(ledger->storage, CHECKPOINT_DIRECTORY);
+    if (error == 0)
+        error = ledger->storage->operations->sync_directory(ledger->storage, "");
+    return error;
+}
+
+int keeper_create(struct florin *ledger, const struct keeper_start *start, struct keeper **created)
+{
+    struct log_statistics log;
+    struct keeper *keeper = calloc(1, sizeof *keeper);
+    if (keeper == NULL)
+        return -ENOMEM;
+    keeper->ledger = ledger;
+    keeper->inbox.descriptor = -1;
+    keeper->kept = *start;
+    keeper->log_bytes_before = start->log_bytes;
+    if (start->kept_count > 0)
+        keeper->figures.checkpoint_lsn = start->kept[0];
+    log_statistics(ledger->log, &log);
+    keeper->log_bytes_counted = log.bytes;
+    keeper->next_by_time_ns =
+        clock_monotonic_ns() + ledger->options.checkpoint_seconds * UINT64_C(1000000000);
+    pthread_mutex_init(&keeper->mutex, NULL);
+    pthread_cond_init(&keeper->ended_changed, NULL);
+    int error = keeper_open(keeper);
+    if (error == 0) {
+        count_key_files(keeper);
+        /* The thread and the workers find it through the ledger. */
+        *created = keeper;
+        if (!ledger->single_thread) {
+            keeper->has_thread = true;
+            error = -pthread_create(&keeper->thread, NULL, keeper_main, keeper);
+            keeper->has_thread = error == 0;
+        }
+    }
+    if (error != 0) {
+        *created = NULL;
+        keeper_destroy(keeper);
+    }
+    return error;
+}
+
+static void close_channel(struct channel *channel)
+{
+    if (channel != NULL)
+        channel->operations->destroy(channel);
+}
+
+void keeper_destroy(struct keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    atomic_store(&keeper->stop, true);
+    if (keeper->has_thread) {
+        keeper_wake(keeper);
+        pthread_join(keeper->thread, NULL);
+    }
+    give_up_all(keeper);
+    close_channel(keeper->checkpoint_channel);
+    close_channel(keeper->key_channel);
+    if (keeper->reader != NULL)
+        log_reader_close(keeper->reader);
+    inbox_deinit(&keeper->inbox);
+    pthread_cond_destroy(&keeper->ended_changed);
+    pthread_mutex_destroy(&keeper->mutex);
+    free(keeper);
 }

@@ -23,7 +23,10 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "keeper.h"
+#include "key_archive.h"
 #include "ledger_state.h"
+#include "reader.h"
 #include "wal/channel_posix.h"
 #include "wal/channel_uring.h"
 #include "wal/storage_posix.h"
@@ -243,19 +246,14 @@ static uint64_t shard_share(uint64_t total, unsigned workers)
     return share + 8 * root + 64;
 }
 
-static int worker_init(struct florin *ledger, unsigned number)
+static int shard_create(struct worker *worker)
 {
-    struct worker *worker = &ledger->workers[number];
-    worker->ledger = ledger;
-    worker->number = number;
+    const struct florin *ledger = worker->ledger;
     struct shard_options options = {
         .secret = &ledger->secret,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
-        .keys_max = shard_share(ledger->options.keys_memory, ledger->worker_count),
+        .keys_memory = shard_share(ledger->options.keys_memory, ledger->worker_count),
     };
-    int error = inbox_init(&worker->inbox);
-    if (error != 0)
-        return error;
     /* address space now, memory as the tables grow */
     worker->shard_memory_bytes = shard_memory_bytes(&options);
     void *memory = mmap(NULL, worker->shard_memory_bytes, PROT_READ | PROT_WRITE,
@@ -266,10 +264,46 @@ static int worker_init(struct florin *ledger, unsigned number)
     /* fewer TLB misses on random accounts; where it is refused, small pages do */
     (void)madvise(memory, worker->shard_memory_bytes, MADV_HUGEPAGE);
     shard_init(&worker->shard, &options, memory);
+    return 0;
+}
+
+static void shard_destroy(struct worker *worker)
+{
+    if (worker->shard_memory != NULL)
+        munmap(worker->shard_memory, worker->shard_memory_bytes);
+    worker->shard_memory = NULL;
+}
+
+int ledger_clear_shards(struct florin *ledger)
+{
+    assert(ledger_state(ledger) == LEDGER_RECOVERING);
+    for (unsigned number = 0; number < ledger->worker_count; number++) {
+        struct worker *worker = &ledger->workers[number];
+        shard_destroy(worker);
+        int error = shard_create(worker);
+        if (error != 0)
+            return error;
+        worker->shard.key_filters = atomic_load(&ledger->key_filters);
+    }
+    return 0;
+}
+
+static int worker_init(struct florin *ledger, unsigned number)
+{
+    struct worker *worker = &ledger->workers[number];
+    worker->ledger = ledger;
+    worker->number = number;
+    int error = inbox_init(&worker->inbox);
+    if (error == 0)
+        error = shard_create(worker);
+    if (error != 0)
+        return error;
     worker->metadata = malloc(WORKER_METADATA_BYTES);
     if (worker->metadata == NULL)
         return -ENOMEM;
     error = waiters_init(&worker->waiters);
+    if (error == 0)
+        error = lookups_init(&worker->lookups);
     if (error != 0)
         return error;
     error = endpoint_create(ledger->worker_count, number, ENDPOINT_WORKER_RING_BYTES,
@@ -286,8 +320,8 @@ static void worker_deinit(struct worker *worker)
     assert(!worker->attached);
     waiters_deinit(&worker->waiters);
     free(worker->metadata);
-    if (worker->shard_memory != NULL)
-        munmap(worker->shard_memory, worker->shard_memory_bytes);
+    lookups_deinit(&worker->lookups);
+    shard_destroy(worker);
     inbox_deinit(&worker->inbox);
 }
 
@@ -372,8 +406,11 @@ static void write_clean_mark(struct florin *ledger)
 
 void ledger_destroy(struct florin *ledger)
 {
+    keeper_destroy(ledger->keeper);
+    reader_destroy(ledger->reader);
     if (ledger->log != NULL)
         write_clean_mark(ledger);
+    key_archive_close(ledger->archive);
     for (unsigned number = 0; ledger->workers != NULL && number < ledger->worker_count; number++)
         worker_deinit(&ledger->workers[number]);
     ledger_free_clients(ledger);
@@ -430,10 +467,15 @@ uint64_t florin_durable_lsn(const struct florin *ledger)
 
 struct ledger_progress ledger_progress(const struct florin *ledger)
 {
+    uint64_t started_ns = atomic_load(&ledger->recovery_started_ns);
     return (struct ledger_progress){
-        .bytes_done = atomic_load(&ledger->progress.bytes_done),
-        .bytes_total = atomic_load(&ledger->progress.bytes_total),
+        .bytes_done =
+            atomic_load(&ledger->progress.bytes_done) + atomic_load(&ledger->checkpoint_bytes_done),
+        .bytes_total = atomic_load(&ledger->progress.bytes_total) +
+                       atomic_load(&ledger->checkpoint_bytes_total),
         .records_done = atomic_load(&ledger->progress.records_done),
+        .accounts_done = atomic_load(&ledger->accounts_loaded),
+        .elapsed_ms = started_ns == 0 ? 0 : (clock_monotonic_ns() - started_ns) / 1000000,
     };
 }
 
@@ -460,12 +502,73 @@ void ledger_statistics(const struct florin *ledger, struct ledger_statistics *st
     for (unsigned number = 0; number < ledger->worker_count; number++) {
         const struct worker *worker = &ledger->workers[number];
         statistics->accounts += atomic_load_explicit(&worker->accounts_now, memory_order_relaxed);
-        statistics->keys += atomic_load_explicit(&worker->keys_now, memory_order_relaxed);
+        statistics->keys_held += atomic_load_explicit(&worker->keys_held_now, memory_order_relaxed);
         statistics->hops += atomic_load_explicit(&worker->hops_now, memory_order_relaxed);
     }
     memset(log, 0, sizeof *log);
+    struct ledger_keeper_statistics keeper;
+    ledger_keeper_statistics(ledger, &keeper);
+    statistics->keys = statistics->keys_held + keeper.key_file_keys;
     if (ledger_state(ledger) != LEDGER_RECOVERING)
         log_statistics(ledger->log, log);
+}
+
+static void add_pauses(const struct worker *worker, struct ledger_keeper_statistics *statistics)
+{
+    const struct worker_pauses *pauses = &worker->pauses;
+    for (unsigned i = 0; i < LEDGER_PAUSE_BUCKETS; i++)
+        statistics->pause_us[i] += atomic_load_explicit(&pauses->us[i], memory_order_relaxed);
+    statistics->pause_us_sum += atomic_load_explicit(&pauses->us_sum, memory_order_relaxed);
+    uint64_t ns_max = atomic_load_explicit(&pauses->ns_max, memory_order_relaxed);
+    if (ns_max > statistics->pause_ns_max)
+        statistics->pause_ns_max = ns_max;
+}
+
+void ledger_keeper_statistics(const struct florin *ledger,
+                              struct ledger_keeper_statistics *statistics)
+{
+    memset(statistics, 0, sizeof *statistics);
+    if (ledger_state(ledger) == LEDGER_RECOVERING)
+        return;
+    keeper_statistics(ledger->keeper, statistics);
+    struct reader_statistics reader = reader_statistics(ledger->reader);
+    statistics->lookups_record = reader.records;
+    statistics->lookups_files = reader.files;
+    statistics->lookups_in_vain = reader.in_vain;
+    for (unsigned number = 0; number < ledger->worker_count; number++)
+        add_pauses(&ledger->workers[number], statistics);
+}
+
+/* --- the background ------------------------------------------------------------------------- */
+
+bool ledger_step(struct florin *ledger)
+{
+    assert(ledger->single_thread);
+    return reader_step(ledger->reader) || keeper_step(ledger->keeper);
+}
+
+int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)
+{
+    if (ledger_state(ledger) != LEDGER_READY)
+        return -ESHUTDOWN;
+    return keeper_request_checkpoint(ledger->keeper, number);
+}
+
+int florin_checkpoint(struct florin *ledger)
+{
+    uint64_t number;
+    int error = ledger_request_checkpoint(ledger, &number);
+    return error != 0 ? error : keeper_wait_checkpoint(ledger->keeper, number);
+}
+
+void ledger_hold_files(struct florin *ledger)
+{
+    keeper_hold_files(ledger->keeper);
+}
+
+void ledger_release_files(struct florin *ledger)
+{
+    keeper_release_files(ledger->keeper);
 }
 
 bool ledger_is_healthy(const struct florin *ledger)

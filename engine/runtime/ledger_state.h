@@ -17,7 +17,9 @@
 #include "engine/core/shard.h"
 #include "florin.h"
 #include "inbox.h"
+#include "keeper.h"
 #include "ledger.h"
+#include "lookup.h"
 #include "waiters.h"
 #include "wal/log.h"
 
@@ -25,6 +27,13 @@ enum {
     ENDPOINTS_MAX = FLORIN_WORKERS_MAX + FLORIN_CLIENTS_MAX,
     /* Metadata of results that came from other workers in one round: sixteen of the largest. */
     WORKER_METADATA_BYTES = 16 * FLORIN_METADATA_MAX,
+};
+
+/* Written by the worker, read by any thread. */
+struct worker_pauses {
+    _Atomic uint64_t us[LEDGER_PAUSE_BUCKETS];
+    _Atomic uint64_t us_sum;
+    _Atomic uint64_t ns_max;
 };
 
 struct worker {
@@ -40,6 +49,7 @@ struct worker {
     /* owned by the worker's thread */
     struct shard shard;
     struct waiters waiters;
+    struct lookups lookups;
     struct endpoint *self; /* to the other workers, for local commands of their accounts */
     struct channel *channel;
     pthread_t thread;
@@ -56,9 +66,15 @@ struct worker {
 
     /* written by the worker, read by any thread */
     _Atomic uint64_t accounts_now;
-    _Atomic uint64_t keys_now;
+    _Atomic uint64_t keys_held_now;
     _Atomic uint64_t hops_now;
     _Atomic bool idle;
+    struct worker_pauses pauses;
+    /* the newest filters whose keys this worker has forgotten */
+    const struct key_filters *_Atomic filters_done;
+
+    /* between the keeper and the worker (keeper.h) */
+    struct slice slice;
 };
 
 struct client_slot {
@@ -84,12 +100,20 @@ struct florin {
 
     /* set by ledger_recover(), before the state becomes READY (release) */
     struct log *log;
+    struct key_archive *archive;
+    struct reader *reader;
+    struct keeper *keeper;
 
     /* any thread */
     _Atomic int state;                /* enum ledger_state */
     _Atomic uint64_t blocked_workers; /* found the gathering group full */
     _Atomic bool commit_wanted;       /* a segment has become ready, or the log failed */
     struct log_progress progress;
+    const struct key_filters *_Atomic key_filters; /* written by the keeper */
+    _Atomic uint64_t accounts_loaded;
+    _Atomic uint64_t checkpoint_bytes_done;
+    _Atomic uint64_t checkpoint_bytes_total;
+    _Atomic uint64_t recovery_started_ns;
     struct endpoint *_Atomic endpoints[ENDPOINTS_MAX]; /* workers first; never freed while open */
     _Atomic unsigned endpoint_count;
 
@@ -129,7 +153,10 @@ unsigned ledger_add_endpoint(struct florin *ledger, struct endpoint *endpoint);
 /* Frees what florin_client_close() keeps for the next client. All are closed (asserted). */
 void ledger_free_clients(struct florin *ledger);
 
-/* Replays the log into the shards, on as many threads as there are workers. */
+/* Makes all shards empty again. 0 or -ENOMEM. Only while recovering. */
+int ledger_clear_shards(struct florin *ledger);
+
+/* Loads the newest checkpoint, replays the log, starts the background. */
 int recovery_run(struct florin *ledger);
 
 #endif

@@ -1,274 +1,51 @@
-/* recovery.c - replays the log into the shards, on as many threads as there are workers.
+/* recovery.c - from files to shards: the newest good checkpoint, then the log behind it.
  *
- * The calling thread reads and verifies the log (log_open) and fills one chunk with records, while
- * the replayers apply the chunks before. Every replayer walks the whole chunk and applies the
- * records of its own shard: finding the owner of a record costs some ten nanoseconds, applying one
- * some hundred, and no record has to be copied into queues.
+ *     1. key files: filters into memory
+ *     2. the newest checkpoint; when it is damaged, the one before it, and a loud line
+ *     3. the log from the checkpoint's place on; without a checkpoint from its beginning
  *
- *     log_open -> [chunk][chunk][chunk][chunk]   filled by the caller, in turn
- *                     each walked by replayer 0, 1, ... at its own pace; filled again when all are
- * done
+ * What a checkpoint knows to be durable, the log must have: a log that ends before is damaged.
  *
- * The first record that does not fit the ledger's rules stops the recovery with -EBADMSG.
+ * Guarantees: nothing is written before everything was found good, but for what log_open() mends;
+ * everything that is refused is named with file, offset and LSN. Must not know: records, images.
  */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "keeper.h"
+#include "key_archive.h"
 #include "ledger_state.h"
+#include "reader.h"
+#include "replay.h"
 
 enum {
-    /* Some frames: large enough that handing it over costs nothing, small enough for the cache. */
-    CHUNK_BYTES = 2 * FLORIN_GROUP_BYTES_MAX,
-    /* Enough that neither reading nor a slower replayer makes the others wait at every chunk. */
-    CHUNKS = 4,
-    /* Records whose tables are prefetched together; see WORKER_WINDOW. */
-    REPLAY_WINDOW = 16,
+    /* One read of a checkpoint. */
+    LOAD_BLOCKS = 16,
 };
 
-struct chunk {
-    uint8_t *bytes;
-    size_t byte_count;
-    uint64_t first_lsn;
-    uint64_t next_lsn;
-};
-
-struct replay_fault {
-    enum shard_replay replay; /* SHARD_REPLAY_APPLIED: none */
-    bool undecodable;
-    uint64_t lsn;
-};
-
-struct replayer {
-    struct replay *replay;
-    struct worker *worker;
-    pthread_t thread;
-    uint64_t walked; /* chunks; under the lock */
-};
-
-struct replay {
+struct recovery {
     struct florin *ledger;
-    struct chunk chunks[CHUNKS]; /* chunk number n stands at n % CHUNKS */
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    /* under the lock */
-    struct replayer replayers[FLORIN_WORKERS_MAX];
-    unsigned replayer_count;
-    uint64_t handed;           /* chunks given to the replayers; the next one is being filled */
-    bool ended;                /* nothing comes after them */
-    struct replay_fault fault; /* the one with the lowest LSN */
+    struct replay *replay;
+    struct keeper_start start; /* what the keeper goes on from */
+    uint64_t durable_lsn;      /* known from the checkpoint */
+    uint64_t accounts;         /* loaded from it */
+    uint64_t started_ns;
 };
 
-struct replay_item {
-    struct record record;
-    uint64_t hash;
-    uint64_t lsn;
-};
+/* --- saying ---------------------------------------------------------------------------------- */
 
-static void note_fault(struct replay *replay, struct replay_fault fault)
+static void log_refusal(struct florin *ledger, const char *file, uint64_t offset,
+                        const char *reason)
 {
-    pthread_mutex_lock(&replay->lock);
-    bool first = replay->fault.replay == SHARD_REPLAY_APPLIED && !replay->fault.undecodable;
-    if (first || fault.lsn < replay->fault.lsn)
-        replay->fault = fault;
-    pthread_mutex_unlock(&replay->lock);
-}
-
-/* Applies a window; false: a record does not fit. */
-static bool apply_window(struct replayer *replayer, const struct replay_item *items, unsigned count)
-{
-    struct shard *shard = &replayer->worker->shard;
-    for (unsigned i = 0; i < count; i++)
-        shard_prefetch_account(shard, items[i].hash);
-    for (unsigned i = 0; i < count; i++) {
-        enum shard_replay replay =
-            shard_replay(shard, &items[i].record, items[i].hash, items[i].lsn);
-        if (replay != SHARD_REPLAY_APPLIED && replay != SHARD_REPLAY_OLDER) {
-            note_fault(replayer->replay,
-                       (struct replay_fault){.replay = replay, .lsn = items[i].lsn});
-            return false;
-        }
-    }
-    return true;
-}
-
-/* First of two steps; the second, of what the first has fetched, is in apply_window(). */
-static void prefetch_item(const struct shard *shard, const struct replay_item *item)
-{
-    const struct record *record = &item->record;
-    struct florin_command named = {.account = record->id,
-                                   .account_length = record->id_length,
-                                   .key = record->key,
-                                   .key_length = record->key_length};
-    shard_prefetch(shard, item->hash);
-    shard_prefetch_key(shard, &named);
-}
-
-/* Applies the records of this replayer's shard. */
-static void walk_chunk(struct replayer *replayer, const struct chunk *chunk)
-{
-    const struct florin *ledger = replayer->replay->ledger;
-    struct replay_item window[REPLAY_WINDOW];
-    unsigned count = 0;
-    size_t offset = 0;
-    for (uint64_t lsn = chunk->first_lsn; lsn < chunk->next_lsn; lsn++) {
-        struct replay_item *item = &window[count];
-        size_t size =
-            record_decode(chunk->bytes + offset, chunk->byte_count - offset, &item->record);
-        if (size == 0) {
-            note_fault(replayer->replay, (struct replay_fault){.undecodable = true, .lsn = lsn});
-            return;
-        }
-        offset += size;
-        item->hash = hash_account(&ledger->secret, item->record.id, item->record.id_length);
-        if (ledger_owner(ledger, item->hash) != replayer->worker->number)
-            continue;
-        item->lsn = lsn;
-        prefetch_item(&replayer->worker->shard, item);
-        if (++count == REPLAY_WINDOW) {
-            if (!apply_window(replayer, window, count))
-                return;
-            count = 0;
-        }
-    }
-    if (!apply_window(replayer, window, count))
-        return;
-    if (offset != chunk->byte_count)
-        note_fault(replayer->replay,
-                   (struct replay_fault){.undecodable = true, .lsn = chunk->next_lsn});
-}
-
-/* The next chunk for a replayer, or NULL at the end. */
-static const struct chunk *next_chunk(struct replayer *replayer)
-{
-    struct replay *replay = replayer->replay;
-    pthread_mutex_lock(&replay->lock);
-    while (replayer->walked == replay->handed && !replay->ended)
-        pthread_cond_wait(&replay->changed, &replay->lock);
-    bool end = replayer->walked == replay->handed;
-    pthread_mutex_unlock(&replay->lock);
-    return end ? NULL : &replay->chunks[replayer->walked % CHUNKS];
-}
-
-static void *run_replayer(void *context)
-{
-    struct replayer *replayer = context;
-    struct replay *replay = replayer->replay;
-    const struct chunk *chunk;
-    while ((chunk = next_chunk(replayer)) != NULL) {
-        walk_chunk(replayer, chunk);
-        pthread_mutex_lock(&replay->lock);
-        replayer->walked++;
-        pthread_cond_broadcast(&replay->changed);
-        pthread_mutex_unlock(&replay->lock);
-    }
-    shard_audit(&replayer->worker->shard);
-    return NULL;
-}
-
-static bool has_fault(const struct replay *replay)
-{
-    return replay->fault.replay != SHARD_REPLAY_APPLIED || replay->fault.undecodable;
-}
-
-/* Whether every replayer is so far that the next chunk may be filled. Under the lock. */
-static bool may_fill(const struct replay *replay)
-{
-    for (unsigned i = 0; i < replay->replayer_count; i++) {
-        if (replay->replayers[i].walked + CHUNKS <= replay->handed)
-            return false;
-    }
-    return true;
-}
-
-static struct chunk *filling_chunk(struct replay *replay)
-{
-    return &replay->chunks[replay->handed % CHUNKS];
-}
-
-/* Does all replayers' work on the filled chunk. 0, or -EBADMSG. */
-static int walk_here(struct replay *replay)
-{
-    struct chunk *chunk = filling_chunk(replay);
-    for (unsigned i = 0; i < replay->ledger->worker_count; i++)
-        walk_chunk(&replay->replayers[i], chunk);
-    chunk->byte_count = 0;
-    return has_fault(replay) ? -EBADMSG : 0;
-}
-
-/* Gives the filled chunk to the replayers and waits for an empty one. 0, or -EBADMSG when they met
- * a fault. */
-static int hand_filled(struct replay *replay)
-{
-    if (filling_chunk(replay)->byte_count == 0)
-        return 0;
-    if (replay->ledger->single_thread)
-        return walk_here(replay);
-    pthread_mutex_lock(&replay->lock);
-    replay->handed++;
-    pthread_cond_broadcast(&replay->changed);
-    while (!may_fill(replay))
-        pthread_cond_wait(&replay->changed, &replay->lock);
-    bool fault = has_fault(replay);
-    pthread_mutex_unlock(&replay->lock);
-    filling_chunk(replay)->byte_count = 0;
-    return fault ? -EBADMSG : 0;
-}
-
-/* log_open()'s callback: one frame's records. */
-static int take_frame(void *context, uint64_t first_lsn, uint32_t record_count,
-                      const uint8_t *bytes, size_t length)
-{
-    struct replay *replay = context;
-    assert(length <= CHUNK_BYTES);
-    if (filling_chunk(replay)->byte_count + length > CHUNK_BYTES) {
-        int error = hand_filled(replay);
-        if (error != 0)
-            return error;
-    }
-    struct chunk *chunk = filling_chunk(replay);
-    if (chunk->byte_count == 0)
-        chunk->first_lsn = first_lsn;
-    memcpy(chunk->bytes + chunk->byte_count, bytes, length);
-    chunk->byte_count += length;
-    chunk->next_lsn = first_lsn + record_count;
-    return 0;
-}
-
-/* 0 or -errno of the thread that could not be made. */
-static int start_replayers(struct replay *replay)
-{
-    for (unsigned i = 0; i < replay->ledger->worker_count; i++) {
-        struct replayer *replayer = &replay->replayers[i];
-        replayer->replay = replay;
-        replayer->worker = &replay->ledger->workers[i];
-        if (replay->ledger->single_thread)
-            continue;
-        int error = pthread_create(&replayer->thread, NULL, run_replayer, replayer);
-        if (error != 0)
-            return -error;
-        replay->replayer_count++;
-    }
-    return 0;
-}
-
-/* The replayers end after their last chunk, whatever happened. 0, or -EBADMSG when they met a
- * fault. */
-static int end_replayers(struct replay *replay)
-{
-    pthread_mutex_lock(&replay->lock);
-    replay->ended = true;
-    pthread_cond_broadcast(&replay->changed);
-    pthread_mutex_unlock(&replay->lock);
-    for (unsigned i = 0; i < replay->replayer_count; i++)
-        pthread_join(replay->replayers[i].thread, NULL);
-    for (unsigned i = 0; replay->ledger->single_thread && i < replay->ledger->worker_count; i++)
-        shard_audit(&replay->ledger->workers[i].shard);
-    return has_fault(replay) ? -EBADMSG : 0;
+    ledger_log(ledger,
+               "level=error event=recovery_refused file=%s/%s offset=%" PRIu64 " reason=\"%s\" "
+               "advice=\"nothing was changed; run florin verify %s, and restore from a copy\"",
+               ledger->options.directory, file, offset, reason, ledger->options.directory);
 }
 
 static void log_fault(struct florin *ledger, struct replay_fault fault)
@@ -288,18 +65,207 @@ static void log_damage(struct florin *ledger, const struct log_report *report)
                report->lsn, report->reason, ledger->options.directory);
 }
 
-static void log_success(struct florin *ledger, const struct log_report *report, uint64_t took_ns)
+static void log_success(const struct recovery *recovery, const struct log_report *report)
 {
+    struct florin *ledger = recovery->ledger;
     uint64_t accounts = 0;
     for (unsigned i = 0; i < ledger->worker_count; i++)
         accounts += ledger->workers[i].shard.accounts.count;
+    uint64_t checkpoint = recovery->start.kept_count > 0 ? recovery->start.kept[0] : 0;
     ledger_log(ledger,
-               "level=info event=recovered end=%s segments=%" PRIu64 " records=%" PRIu64
-               " accounts=%" PRIu64 " last_lsn=%" PRIu64 " epoch=%" PRIu32 " dropped_bytes=%" PRIu64
-               " ms=%" PRIu64,
-               log_end_name(report->end), report->segments, report->records, accounts,
-               report->last_lsn, report->epoch, report->dropped_bytes, took_ns / 1000000);
+               "level=info event=recovered end=%s checkpoint_lsn=%" PRIu64 " loaded=%" PRIu64
+               " segments=%" PRIu64 " records=%" PRIu64 " accounts=%" PRIu64 " key_files=%" PRIu32
+               " last_lsn=%" PRIu64 " epoch=%" PRIu32 " dropped_bytes=%" PRIu64 " ms=%" PRIu64,
+               log_end_name(report->end), checkpoint, recovery->accounts, report->segments,
+               report->records, accounts, key_archive_totals(ledger->archive).files,
+               report->last_lsn, report->epoch, report->dropped_bytes,
+               (clock_monotonic_ns() - recovery->started_ns) / 1000000);
 }
+
+/* --- key files ------------------------------------------------------------------------------- */
+
+static int open_archive(struct florin *ledger)
+{
+    struct block_file_fault fault = {0};
+    const struct key_archive_options options = {
+        .storage = ledger->storage, .meta = &ledger->meta, .secret = &ledger->secret};
+    int error = key_archive_open(&options, &ledger->archive, &fault);
+    if (error == -EBADMSG)
+        log_refusal(ledger, fault.file, fault.offset, fault.reason);
+    if (error != 0)
+        return error;
+    const struct key_filters *filters = key_archive_filters(ledger->archive);
+    atomic_store_explicit(&ledger->key_filters, filters, memory_order_release);
+    for (unsigned i = 0; i < ledger->worker_count; i++) {
+        ledger->workers[i].shard.key_filters = filters;
+        atomic_store(&ledger->workers[i].filters_done, filters);
+    }
+    return 0;
+}
+
+/* --- checkpoints ----------------------------------------------------------------------------- */
+
+/* Reads all blocks into the replay. 0, -EBADMSG and *fault, -errno. */
+static int load_blocks(struct recovery *recovery, const struct block_file *file, uint8_t *buffer,
+                       struct block_file_fault *fault)
+{
+    struct florin *ledger = recovery->ledger;
+    for (uint64_t first = 0; first < file->block_count; first += LOAD_BLOCKS) {
+        uint64_t left = file->block_count - first;
+        uint64_t count = left < LOAD_BLOCKS ? left : LOAD_BLOCKS;
+        int error = block_file_read(file, first, count, buffer, fault);
+        for (uint64_t i = 0; i < count && error == 0; i++) {
+            size_t length;
+            const uint8_t *payload =
+                block_file_payload(buffer + i * CHECKPOINT_BLOCK_BYTES, &length);
+            error = replay_take_images(recovery->replay, payload, length);
+        }
+        if (error != 0)
+            return error;
+        atomic_fetch_add_explicit(&ledger->checkpoint_bytes_done, count * CHECKPOINT_BLOCK_BYTES,
+                                  memory_order_relaxed);
+    }
+    return 0;
+}
+
+static bool sums_agree(const struct shard_sums *left, const struct shard_sums *right)
+{
+    return left->accounts == right->accounts && left->digest == right->digest &&
+           left->balance_low == right->balance_low && left->balance_high == right->balance_high;
+}
+
+static int load_images(struct recovery *recovery, const struct block_file *file,
+                       const struct checkpoint_totals *totals, struct block_file_fault *fault)
+{
+    struct florin *ledger = recovery->ledger;
+    uint8_t *buffer =
+        aligned_alloc(STORAGE_ALIGNMENT, (size_t)LOAD_BLOCKS * CHECKPOINT_BLOCK_BYTES);
+    if (buffer == NULL)
+        return -ENOMEM;
+    atomic_store_explicit(&ledger->checkpoint_bytes_total, file->file_bytes, memory_order_relaxed);
+    int error = load_blocks(recovery, file, buffer, fault);
+    free(buffer);
+    int replay_error = replay_finish(recovery->replay);
+    if (error != 0)
+        return error;
+    struct shard_sums sums = replay_sums(recovery->replay);
+    bool agree = replay_error == 0 && sums_agree(&sums, &totals->sums);
+    if (agree)
+        return 0;
+    const struct replay_fault replay_fault = replay_first_fault(recovery->replay);
+    const char *reason = "its accounts do not have the totals that it says";
+    if (replay_error != 0)
+        reason = replay_fault.undecodable ? "not an image of an account"
+                                          : shard_replay_text(replay_fault.replay);
+    snprintf(fault->file, sizeof(fault->file), "%s", file->name);
+    snprintf(fault->reason, sizeof(fault->reason), "%s", reason);
+    return -EBADMSG;
+}
+
+/* Loads one checkpoint. 0; -EBADMSG and *fault; -errno. */
+static int load_checkpoint(struct recovery *recovery, uint64_t start_lsn,
+                           struct checkpoint_info *info, struct block_file_fault *fault)
+{
+    struct florin *ledger = recovery->ledger;
+    struct block_file file;
+    struct checkpoint_totals totals;
+    int error = checkpoint_open(ledger->storage, ledger->meta.log_id, start_lsn, &file, info,
+                                &totals, fault);
+    if (error != 0)
+        return error;
+    error = load_images(recovery, &file, &totals, fault);
+    block_file_close(&file);
+    if (error != 0)
+        return error;
+    recovery->durable_lsn = totals.end_lsn;
+    recovery->accounts = totals.sums.accounts;
+    atomic_store_explicit(&ledger->accounts_loaded, totals.sums.accounts, memory_order_relaxed);
+    return 0;
+}
+
+static void keep(struct keeper_start *start, const struct checkpoint_info *info)
+{
+    start->kept[start->kept_count] = info->start_lsn;
+    start->log_starts[start->kept_count] = info->log_start;
+    start->kept_count++;
+}
+
+/* Empties the shards after a checkpoint that was loaded in part. */
+static int start_over(struct recovery *recovery)
+{
+    replay_destroy(recovery->replay, false);
+    recovery->replay = NULL;
+    atomic_store(&recovery->ledger->checkpoint_bytes_done, 0);
+    int error = ledger_clear_shards(recovery->ledger);
+    return error != 0 ? error : replay_create(recovery->ledger, &recovery->replay);
+}
+
+static void log_fall_back(struct florin *ledger, const struct block_file_fault *fault)
+{
+    ledger_log(ledger,
+               "level=error event=checkpoint_damaged file=%s/%s offset=%" PRIu64 " reason=\"%s\" "
+               "advice=\"falling back to what is older; nothing is lost, the replay is longer\"",
+               ledger->options.directory, fault->file, fault->offset, fault->reason);
+}
+
+/* The next older one, if it is sound at a glance: what a damaged newest one would fall back to. */
+static void keep_older(struct recovery *recovery, const uint64_t *listed, size_t count)
+{
+    struct florin *ledger = recovery->ledger;
+    for (size_t i = 0; i < count && recovery->start.kept_count < CHECKPOINTS_KEPT; i++) {
+        struct block_file file;
+        struct checkpoint_info info;
+        struct checkpoint_totals totals;
+        struct block_file_fault fault = {0};
+        if (checkpoint_open(ledger->storage, ledger->meta.log_id, listed[i], &file, &info, &totals,
+                            &fault) != 0) {
+            log_fall_back(ledger, &fault);
+            continue;
+        }
+        block_file_close(&file);
+        keep(&recovery->start, &info);
+    }
+}
+
+static int load_newest_checkpoint(struct recovery *recovery)
+{
+    struct florin *ledger = recovery->ledger;
+    uint64_t listed[CHECKPOINTS_LISTED_MAX];
+    size_t count;
+    int error = checkpoint_list(ledger->storage, listed, &count);
+    for (size_t i = 0; i < count && error == 0; i++) {
+        struct checkpoint_info info;
+        struct block_file_fault fault = {0};
+        error = load_checkpoint(recovery, listed[i], &info, &fault);
+        if (error == 0) {
+            keep(&recovery->start, &info);
+            keep_older(recovery, listed + i + 1, count - i - 1);
+            return 0;
+        }
+        if (error != -EBADMSG)
+            return error;
+        log_fall_back(ledger, &fault);
+        error = start_over(recovery);
+    }
+    return error;
+}
+
+/* A checkpoint holds no keys: the key files must have all that stand before its start. */
+static int check_keys_covered(const struct recovery *recovery)
+{
+    struct florin *ledger = recovery->ledger;
+    if (recovery->start.kept_count == 0 ||
+        key_archive_to_lsn(ledger->archive) >= recovery->start.kept[0])
+        return 0;
+    char reason[160];
+    snprintf(reason, sizeof(reason),
+             "key files end at LSN %" PRIu64 ", but the checkpoint needs them up to %" PRIu64,
+             key_archive_to_lsn(ledger->archive), recovery->start.kept[0]);
+    log_refusal(ledger, "keys", 0, reason);
+    return -EBADMSG;
+}
+
+/* --- the log --------------------------------------------------------------------------------- */
 
 static void wake_workers(void *context)
 {
@@ -308,14 +274,19 @@ static void wake_workers(void *context)
     ledger_wake(ledger, UINT64_MAX);
 }
 
-static int open_log(struct replay *replay, struct log_report *report)
+static int open_log(struct recovery *recovery, struct log_report *report)
 {
-    struct florin *ledger = replay->ledger;
+    struct florin *ledger = recovery->ledger;
+    /* Key files are made of durable records only. */
+    uint64_t keys_lsn = key_archive_to_lsn(ledger->archive);
+    if (keys_lsn > recovery->durable_lsn)
+        recovery->durable_lsn = keys_lsn;
     struct log_options options = {
         .storage = ledger->storage,
         .meta = ledger->meta,
-        .replay = take_frame,
-        .replay_context = replay,
+        .durable_lsn = recovery->durable_lsn,
+        .replay = replay_take_frame,
+        .replay_context = recovery->replay,
         .progress = &ledger->progress,
         .wake = wake_workers,
         .wake_context = ledger,
@@ -323,46 +294,47 @@ static int open_log(struct replay *replay, struct log_report *report)
         .log_context = ledger,
         .background = !ledger->single_thread,
     };
+    if (recovery->start.kept_count > 0)
+        options.start = recovery->start.log_starts[0];
     int error = log_open(&options, &ledger->log, report);
-    return error != 0 ? error : hand_filled(replay);
+    if (error == -EBADMSG && replay_finish(recovery->replay) == 0)
+        log_damage(ledger, report);
+    return error != 0 ? error : replay_finish(recovery->replay);
 }
 
-static int allocate_chunks(struct replay *replay)
+/* --- all of it ------------------------------------------------------------------------------- */
+
+static int start_background(struct recovery *recovery, const struct log_report *report)
 {
-    for (unsigned i = 0; i < CHUNKS; i++) {
-        replay->chunks[i].bytes = malloc(CHUNK_BYTES);
-        if (replay->chunks[i].bytes == NULL)
-            return -ENOMEM;
-    }
-    return 0;
+    struct florin *ledger = recovery->ledger;
+    recovery->start.log_bytes = report->bytes;
+    int error = reader_create(ledger, !ledger->single_thread, &ledger->reader);
+    return error != 0 ? error : keeper_create(ledger, &recovery->start, &ledger->keeper);
 }
 
 int recovery_run(struct florin *ledger)
 {
-    uint64_t started_ns = clock_monotonic_ns();
-    struct replay replay = {.ledger = ledger};
+    struct recovery recovery = {.ledger = ledger, .started_ns = clock_monotonic_ns()};
     struct log_report report = {0};
-    pthread_mutex_init(&replay.lock, NULL);
-    pthread_cond_init(&replay.changed, NULL);
-    int error = allocate_chunks(&replay);
+    atomic_store(&ledger->recovery_started_ns, recovery.started_ns);
+    int error = open_archive(ledger);
     if (error == 0)
-        error = start_replayers(&replay);
+        error = replay_create(ledger, &recovery.replay);
     if (error == 0)
-        error = open_log(&replay, &report);
-    int replay_error = end_replayers(&replay);
+        error = load_newest_checkpoint(&recovery);
     if (error == 0)
-        error = replay_error;
-
+        error = check_keys_covered(&recovery);
     if (error == 0)
-        log_success(ledger, &report, clock_monotonic_ns() - started_ns);
-    else if (has_fault(&replay))
-        log_fault(ledger, replay.fault);
-    else if (error == -EBADMSG)
-        log_damage(ledger, &report);
-
-    for (unsigned i = 0; i < CHUNKS; i++)
-        free(replay.chunks[i].bytes);
-    pthread_cond_destroy(&replay.changed);
-    pthread_mutex_destroy(&replay.lock);
+        error = open_log(&recovery, &report);
+    if (error == -EBADMSG && recovery.replay != NULL) {
+        struct replay_fault fault = replay_first_fault(recovery.replay);
+        if (fault.replay != SHARD_REPLAY_APPLIED || fault.undecodable)
+            log_fault(ledger, fault);
+    }
+    replay_destroy(recovery.replay, error == 0);
+    if (error == 0)
+        error = start_background(&recovery, &report);
+    if (error == 0)
+        log_success(&recovery, &report);
     return error;
 }

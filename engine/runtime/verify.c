@@ -94,7 +94,7 @@ static int verify_log(struct storage *storage, const struct meta *meta,
     const struct shard_options limits = {
         .secret = &verification.secret,
         .accounts_max = VERIFY_ACCOUNTS_MAX,
-        .keys_max = VERIFY_KEYS_MAX,
+        .keys_memory = VERIFY_KEYS_MAX,
     };
     size_t memory_bytes = shard_memory_bytes(&limits);
     void *memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE,

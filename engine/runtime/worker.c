@@ -16,8 +16,11 @@
 #include <string.h>
 
 #include "clock.h"
+#include "keeper.h"
 #include "ledger_state.h"
 #include "message.h"
+#include "reader.h"
+#include "worker_internal.h"
 
 enum {
     /* Commands whose tables are prefetched together: covers a memory latency of ~100 ns with
@@ -34,77 +37,6 @@ static void assert_owner(const struct worker *worker)
 {
     assert(worker->attached);
     assert(pthread_equal(worker->thread, pthread_self()));
-}
-
-/* --- results -------------------------------------------------------------------------------- */
-
-/* Sends a copy of a result to who asked; local ones go to `done`, which takes a place. */
-static void deliver_copy(struct worker *worker, unsigned endpoint,
-                         const struct florin_result *result)
-{
-    if (endpoint != worker->number) {
-        struct endpoint *to =
-            atomic_load_explicit(&worker->ledger->endpoints[endpoint], memory_order_acquire);
-        endpoint_answer(to, worker->number, result);
-        worker->answered[endpoint] = true;
-        return;
-    }
-    int32_t number = waiters_take(&worker->waiters);
-    assert(number != WAITER_NONE);
-    waiters_at(&worker->waiters, number)->result = *result;
-    waiter_list_append(&worker->waiters, &worker->waiters.done, number);
-}
-
-/* Delivers a waiter that stands in no list. */
-static void deliver(struct worker *worker, int32_t number)
-{
-    struct waiter *waiter = waiters_at(&worker->waiters, number);
-    if (waiter->endpoint == worker->number) {
-        waiter_list_append(&worker->waiters, &worker->waiters.done, number);
-        return;
-    }
-    deliver_copy(worker, waiter->endpoint, &waiter->result);
-    waiters_give_back(&worker->waiters, number);
-}
-
-static void deliver_durable(struct worker *worker)
-{
-    uint64_t durable = log_durable_lsn(worker->ledger->log);
-    int32_t number;
-    while ((number = waiters_pop_durable(&worker->waiters, durable)) != WAITER_NONE)
-        deliver(worker, number);
-}
-
-/* What a command gets that was executed, but whose commit did not come in time or will not come. */
-static struct florin_result expired_result(struct worker *worker, const struct waiter *waiter)
-{
-    struct florin_result result = waiter->result;
-    bool changes = waiter->staged || result.replayed;
-    result.status = changes ? FLORIN_COMMIT_UNKNOWN : FLORIN_NOT_COMMITTED;
-    if (waiter->account_slot != SHARD_NO_SLOT) {
-        const struct account *account = &worker->shard.accounts.slots[waiter->account_slot];
-        result.version =
-            waiters_durable_version(&worker->waiters, waiter->account_slot, account->version);
-    }
-    result.balance_minor = 0;
-    result.transaction_id = 0;
-    result.replayed = false;
-    return result;
-}
-
-static void deliver_expired(struct worker *worker, uint64_t now_ns)
-{
-    if (waiters_next_deadline(&worker->waiters) > now_ns)
-        return;
-    /* places promised to answers of other workers stay free */
-    while (worker->waiters.free_count > worker->self->outstanding) {
-        int32_t number = waiters_next_expired(&worker->waiters, now_ns);
-        if (number == WAITER_NONE)
-            return;
-        const struct waiter *waiter = waiters_at(&worker->waiters, number);
-        struct florin_result result = expired_result(worker, waiter);
-        deliver_copy(worker, waiter->endpoint, &result);
-    }
 }
 
 /* --- the log -------------------------------------------------------------------------------- */
@@ -186,34 +118,12 @@ static void commit_idle_mark(struct worker *worker)
 
 /* --- commands ------------------------------------------------------------------------------- */
 
-static void execute(struct worker *worker, const struct florin_command *command,
-                    uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
-                    uint64_t deadline_ns)
-{
-    int32_t number = waiters_take(&worker->waiters);
-    assert(number != WAITER_NONE);
-    struct shard_answer answer;
-    shard_execute(&worker->shard, command, account_hash, wall_ns, &answer);
-    struct waiter *waiter = waiters_at(&worker->waiters, number);
-    waiter->result = answer.result;
-    waiter->result.user_data = command->user_data;
-    waiter->account_slot = answer.account_slot;
-    waiter->staged = answer.staged;
-    waiter->endpoint = (uint16_t)endpoint;
-    if (answer.wait_lsn & SHARD_LSN_PROVISIONAL)
-        waiters_stage(&worker->waiters, number, deadline_ns);
-    else if (answer.wait_lsn > log_durable_lsn(worker->ledger->log))
-        waiters_join(&worker->waiters, number, answer.wait_lsn);
-    else
-        deliver(worker, number);
-}
-
 static void refuse(struct worker *worker, const struct florin_command *command, unsigned endpoint,
                    enum florin_status status)
 {
     struct florin_result result = {
         .user_data = command->user_data, .status = status, .kind = command->kind};
-    deliver_copy(worker, endpoint, &result);
+    worker_deliver_copy(worker, endpoint, &result);
 }
 
 /* Room for the results of a window of commands besides those that are promised. */
@@ -257,8 +167,8 @@ static unsigned take_window(struct worker *worker, unsigned endpoint, struct rin
     uint64_t timeout = worker->ledger->commit_timeout_ns;
     uint64_t wall_ns = clock_wall_ns();
     for (unsigned i = 0; i < count; i++)
-        execute(worker, &window[i].command, window[i].account_hash, endpoint, wall_ns,
-                window[i].submitted_ns + timeout);
+        worker_execute(worker, &window[i].command, window[i].account_hash, endpoint, wall_ns,
+                       window[i].submitted_ns + timeout);
     return count;
 }
 
@@ -321,7 +231,7 @@ static void take_answers(struct worker *worker)
                 worker->metadata_bytes += result.metadata_length;
                 result.metadata = copy;
             }
-            deliver_copy(worker, worker->number, &result);
+            worker_deliver_copy(worker, worker->number, &result);
         }
         endpoint_release(worker->self, from);
     }
@@ -353,14 +263,14 @@ static void publish_statistics(struct worker *worker)
 {
     atomic_store_explicit(&worker->accounts_now, worker->shard.accounts.count,
                           memory_order_relaxed);
-    atomic_store_explicit(&worker->keys_now, worker->shard.keys.count, memory_order_relaxed);
+    atomic_store_explicit(&worker->keys_held_now, worker->shard.keys.count, memory_order_relaxed);
     atomic_store_explicit(&worker->hops_now, worker->hops, memory_order_relaxed);
 }
 
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->self->outstanding == 0 && !worker->committing &&
+           worker->lookups.count == 0 && worker->self->outstanding == 0 && !worker->committing &&
            (worker->shard.stage.record_count == 0 || log_failed(worker->ledger->log) != 0);
 }
 
@@ -388,8 +298,8 @@ enum florin_status worker_submit(struct worker *worker, const struct florin_comm
     }
     if (!shard_stage_has_room(&worker->shard) && !hand_over(worker))
         return FLORIN_QUEUE_FULL;
-    execute(worker, command, hash, worker->number, clock_wall_ns(),
-            now_ns + ledger->commit_timeout_ns);
+    worker_execute(worker, command, hash, worker->number, clock_wall_ns(),
+                   now_ns + ledger->commit_timeout_ns);
     return FLORIN_APPLIED;
 }
 
@@ -406,10 +316,12 @@ void worker_round(struct worker *worker)
     complete_commit(worker);
     if (log_failed(ledger->log) != 0)
         ledger_fail(ledger);
-    deliver_durable(worker);
+    worker_deliver_durable(worker);
     take_answers(worker);
+    worker_serve_lookups(worker);
     take_requests(worker);
     feed_log(worker);
+    keeper_serve(worker);
     if (atomic_exchange(&ledger->commit_wanted, false))
         commit(worker);
     /* a ledger that stops leaves a clean-shutdown mark instead, and workers that are idle stay so
@@ -417,7 +329,7 @@ void worker_round(struct worker *worker)
     if (state == LEDGER_READY)
         commit_idle_mark(worker);
     bool failed = log_failed(ledger->log) != 0;
-    deliver_expired(worker, failed ? UINT64_MAX - 1 : clock_monotonic_ns());
+    worker_deliver_expired(worker, failed ? UINT64_MAX - 1 : clock_monotonic_ns());
     publish_messages(worker);
     publish_statistics(worker);
     bool ended = state != LEDGER_READY && has_nothing_under_way(worker);
@@ -462,12 +374,17 @@ int worker_wait_ms(struct worker *worker)
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
     bool stuck = !stage_room(worker) || !waiters_room(worker);
+    if (keeper_wants(worker))
+        return 0;
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
         return 0;
     if (worker->shard.stage.record_count > 0 || stuck)
         return WORKER_RETRY_MS;
     uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
+    uint64_t lookup_ns = worker_next_lookup_ns(worker, clock_monotonic_ns());
+    if (lookup_ns < deadline_ns)
+        deadline_ns = lookup_ns;
     bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
@@ -504,7 +421,7 @@ uint64_t worker_durable_version(struct worker *worker, const char *account, size
 {
     assert_owner(worker);
     if (ledger_state(worker->ledger) == LEDGER_RECOVERING ||
-        !record_id_is_valid(account, account_length))
+        !florin_account_id_is_valid(account, account_length))
         return 0;
     uint64_t hash = hash_account(&worker->ledger->secret, account, account_length);
     if (ledger_owner(worker->ledger, hash) != worker->number)

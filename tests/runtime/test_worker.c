@@ -145,8 +145,10 @@ static void fixture_open(struct fixture *fixture)
     options.accounts_max = 1000;
     options.keys_memory = 1000;
     options.commit_timeout_ms = 50;
-    struct ledger_devices devices = {
-        .storage = fixture->storage, .create_channel = gate_create, .context = &fixture->gate};
+    struct ledger_devices devices = {.storage = fixture->storage,
+                                     .create_channel = gate_create,
+                                     .context = &fixture->gate,
+                                     .single_thread = true};
     fixture->gate.open = true;
     assert_int_equal(ledger_create(&options, &devices, &fixture->ledger), 0);
     for (unsigned i = 0; i < WORKERS; i++) {
@@ -162,6 +164,7 @@ static void rounds(struct fixture *fixture)
     for (unsigned i = 0; i < 4 * WORKERS; i++) {
         worker_round(fixture->workers[i % WORKERS]);
         worker_wait_ms(fixture->workers[i % WORKERS]);
+        (void)ledger_step(fixture->ledger);
     }
 }
 

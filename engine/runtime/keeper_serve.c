@@ -1,0 +1,93 @@
+/* keeper_serve.c - the workers' part of background work: images for a checkpoint, keys to forget.
+ *
+ * Guarantees: a call takes well under a millisecond (the counts below), and says how long it took;
+ * a slice shows no change that has no LSN yet; a key is forgotten only when the filters that this
+ * shard uses cover it. Must not know: files.
+ */
+#include "clock.h"
+#include "keeper.h"
+#include "ledger_state.h"
+
+enum {
+    /* Keys forgotten a round: some 100 ns each. */
+    FORGET_KEYS_MAX = 1024,
+    /* Images written a round: as many as a block holds, if they are small. */
+    SLICE_ACCOUNTS_MAX = 1024,
+};
+
+static bool stage_is_empty(const struct worker *worker)
+{
+    return worker->shard.stage.record_count == 0;
+}
+
+static bool has_keys_to_forget(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->filters_done, memory_order_relaxed) !=
+           atomic_load_explicit(&worker->ledger->key_filters, memory_order_acquire);
+}
+
+bool keeper_wants(const struct worker *worker)
+{
+    if (has_keys_to_forget(worker))
+        return true;
+    return atomic_load_explicit(&worker->slice.state, memory_order_acquire) == SLICE_WANTED &&
+           stage_is_empty(worker);
+}
+
+/* Uses the newest filters, and forgets what they cover. true: there is more to forget. */
+static bool forget_keys(struct worker *worker)
+{
+    /* Acquire: pairs with the keeper's release; the filters are complete. */
+    const struct key_filters *filters =
+        atomic_load_explicit(&worker->ledger->key_filters, memory_order_acquire);
+    worker->shard.key_filters = filters;
+    if (shard_forget_keys(&worker->shard, FORGET_KEYS_MAX) == FORGET_KEYS_MAX)
+        return true;
+    /* Release: the keeper may free older filters. */
+    atomic_store_explicit(&worker->filters_done, filters, memory_order_release);
+    keeper_wake(worker->ledger->keeper);
+    return false;
+}
+
+static void fill_slice(struct worker *worker)
+{
+    struct slice *slice = &worker->slice;
+    /* Accounts that are opened later stand in the log behind the checkpoint's start. */
+    if (slice->slot_end == SLICE_END_UNKNOWN)
+        slice->slot_end = worker->shard.accounts.count;
+    slice->length += shard_write_images(
+        &worker->shard, &slice->cursor, slice->slot_end, slice->bytes + slice->length,
+        sizeof(slice->bytes) - slice->length, SLICE_ACCOUNTS_MAX, &slice->sums);
+    bool last = slice->cursor == slice->slot_end;
+    bool full = sizeof(slice->bytes) - slice->length < ACCOUNT_IMAGE_BYTES_MAX;
+    if (!last && !full)
+        return;
+    atomic_store_explicit(&slice->state, last ? SLICE_LAST : SLICE_FULL, memory_order_release);
+    keeper_wake(worker->ledger->keeper);
+}
+
+static void note_pause(struct worker *worker, uint64_t ns)
+{
+    uint64_t us = ns / 1000;
+    unsigned bucket = us == 0 ? 0 : 63 - (unsigned)__builtin_clzll(us);
+    if (bucket >= LEDGER_PAUSE_BUCKETS)
+        bucket = LEDGER_PAUSE_BUCKETS - 1;
+    struct worker_pauses *pauses = &worker->pauses;
+    /* Relaxed, and only this thread writes: figures for a person. */
+    atomic_fetch_add_explicit(&pauses->us[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pauses->us_sum, us, memory_order_relaxed);
+    if (ns > atomic_load_explicit(&pauses->ns_max, memory_order_relaxed))
+        atomic_store_explicit(&pauses->ns_max, ns, memory_order_relaxed);
+}
+
+void keeper_serve(struct worker *worker)
+{
+    if (!keeper_wants(worker))
+        return;
+    uint64_t started_ns = clock_monotonic_ns();
+    bool more = has_keys_to_forget(worker) && forget_keys(worker);
+    if (!more && stage_is_empty(worker) &&
+        atomic_load_explicit(&worker->slice.state, memory_order_acquire) == SLICE_WANTED)
+        fill_slice(worker);
+    note_pause(worker, clock_monotonic_ns() - started_ns);
+}

@@ -1,0 +1,92 @@
+/* lookup.h - commands whose key must be looked up on disk before they can be executed.
+ *
+ * The shard knows recent keys by a hint and old ones by a filter (engine/core/shard.h); whether a
+ * key was really seen, and what it was answered, stands in the log or in a key file. A command that
+ * needs to know waits here, and so does every later one on its account, so that commands on one
+ * account take effect in the order in which they came:
+ *
+ *     WAITING    for an earlier command of the account, or to be executed (again)
+ *     UNDURABLE  the record that may have its key is not durable yet
+ *     READING    the reader has it
+ *
+ *     worker's list:   [deposit A: READING] [deposit B: READING] [read A: WAITING] ...
+ *
+ * Accounts are told apart by some bits of their hash: now and then a command waits for a stranger.
+ *
+ * Thread: the worker's, but for a look-up that is READING: that is the reader's (reader.h).
+ */
+#ifndef FLORIN_RUNTIME_LOOKUP_H
+#define FLORIN_RUNTIME_LOOKUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/core/shard.h"
+#include "message.h"
+
+enum {
+    /* Commands of one worker that wait; more are answered QUEUE_FULL. The reader does some thousand
+     * a second, and a client waits for seconds at most. */
+    LOOKUPS_MAX = 1024,
+    /* Bits of the account hash that tell whether somebody waits. */
+    LOOKUPS_CROWD = 1024,
+    LOOKUP_NONE = -1,
+};
+
+enum lookup_state { LOOKUP_WAITING, LOOKUP_UNDURABLE, LOOKUP_READING };
+
+struct lookup {
+    /* set by the worker; not touched while READING */
+    _Alignas(8) uint8_t message[MESSAGE_COMMAND_BYTES_MAX + 8];
+    uint64_t account_hash;
+    uint64_t deadline_ns; /* monotonic */
+    int32_t waiter;       /* holds its place in the worker's results */
+    uint16_t endpoint;
+    enum lookup_state state;
+    /* what to look up */
+    enum shard_lookup kind;
+    uint64_t lsn;
+    struct hash128 digest;
+    /* the reader's answer */
+    struct shard_found found;
+    int error; /* -errno: it could not be looked up */
+    /* places in lists */
+    int32_t next;
+    int32_t next_done;
+};
+
+/* Owned by a worker. */
+struct lookups {
+    struct lookup *pool;
+    int32_t free;
+    int32_t head;
+    int32_t tail;
+    uint32_t count;
+    uint32_t reading;
+    uint16_t crowd[LOOKUPS_CROWD]; /* how many wait, by account hash */
+};
+
+/* 0 or -ENOMEM. */
+int lookups_init(struct lookups *lookups);
+void lookups_deinit(struct lookups *lookups);
+
+static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
+{
+    return &lookups->pool[number];
+}
+
+/* Whether a command of this account has to wait behind another. */
+static inline bool lookups_stand_before(const struct lookups *lookups, uint64_t account_hash)
+{
+    return lookups->count > 0 && lookups->crowd[account_hash % LOOKUPS_CROWD] > 0;
+}
+
+/* Appends a copy of a command, WAITING. NULL: all places are taken. */
+struct lookup *lookups_add(struct lookups *lookups, const struct florin_command *command,
+                           uint64_t account_hash, uint64_t deadline_ns);
+
+/* Takes it out of the list; `before` is the one before it, or LOOKUP_NONE. */
+void lookups_remove(struct lookups *lookups, int32_t before, int32_t number);
+
+#endif

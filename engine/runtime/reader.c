@@ -1,0 +1,281 @@
+/* reader.c - looks up keys in the log and in the key files, on a thread of its own.
+ *
+ * Guarantees: a key is said not to be there only when everything that may hold it was read and was
+ * sound; otherwise the look-up has an error, and the command is not applied. Commits never wait for
+ * it: its own descriptors, its own thread. Must not know: shards; what a command does.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "key_archive.h"
+#include "ledger_state.h"
+#include "reader.h"
+#include "wal/log_reader.h"
+
+struct reader_queue {
+    struct worker **workers; /* of jobs */
+    int32_t *numbers;
+    uint64_t first;
+    uint64_t count;
+    uint64_t size;
+};
+
+struct reader {
+    /* set at creation, then read-only */
+    struct florin *ledger;
+    bool has_thread;
+    pthread_t thread;
+
+    /* the reader's */
+    struct log_reader *log;
+
+    /* under the mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t wanted;
+    struct reader_queue queue;
+    int32_t done[FLORIN_WORKERS_MAX]; /* finished jobs of each worker, newest first */
+    bool stop;
+
+    /* written by the reader, read by any thread */
+    _Atomic uint64_t records;
+    _Atomic uint64_t files;
+    _Atomic uint64_t in_vain;
+};
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* --- one job --------------------------------------------------------------------------------- */
+
+static int find_in_files(struct reader *reader, struct lookup *lookup)
+{
+    struct block_file_fault fault = {0};
+    bool found = false;
+    int error = key_archive_find(reader->ledger->archive, lookup->digest, &lookup->found.answer,
+                                 &found, &fault);
+    if (error != 0) {
+        ledger_log(reader->ledger,
+                   "level=error event=lookup_failed file=%s/%s offset=%" PRIu64
+                   " errno=%d reason=\"%s\" advice=\"run florin verify\"",
+                   reader->ledger->options.directory, fault.file, fault.offset, -error,
+                   fault.reason);
+        return error;
+    }
+    lookup->found.found = found;
+    lookup->found.files_have_not = !found;
+    return 0;
+}
+
+/* The record `lsn` of a frame. false: the frame's records are not what its header says. */
+static bool record_of_frame(const struct log_frame *frame, uint64_t lsn, struct record *record)
+{
+    size_t offset = 0;
+    if (lsn < frame->header.first_lsn || lsn > frame->header.last_lsn)
+        return false;
+    for (uint64_t at = frame->header.first_lsn; at <= lsn; at++) {
+        size_t size =
+            record_decode(frame->payload + offset, frame->header.payload_length - offset, record);
+        if (size == 0)
+            return false;
+        offset += size;
+    }
+    return true;
+}
+
+static int find_in_log(struct reader *reader, struct lookup *lookup)
+{
+    struct florin *ledger = reader->ledger;
+    struct log_fault fault = {0};
+    struct log_frame frame;
+    struct record record;
+    uint64_t durable = log_durable_lsn(ledger->log);
+    assert(lookup->lsn <= durable);
+    int error = log_reader_seek(reader->log, lookup->lsn, durable, &fault);
+    if (error == 0)
+        error = log_reader_next(reader->log, durable, &frame, &fault);
+    /* The log was shortened behind the hint: then a key file has the key by now. */
+    if (error == -ENODATA)
+        return find_in_files(reader, lookup);
+    if (error == 0 && !record_of_frame(&frame, lookup->lsn, &record))
+        error = -EBADMSG;
+    if (error != 0) {
+        ledger_log(ledger,
+                   "level=error event=lookup_failed file=%s/%s offset=%" PRIu64 " lsn=%" PRIu64
+                   " errno=%d reason=\"%s\" advice=\"run florin verify\"",
+                   ledger->options.directory, fault.file, fault.offset, lookup->lsn, -error,
+                   fault.reason);
+        return error;
+    }
+    struct message_command message;
+    message_get_command(lookup->message, &message);
+    lookup->found.found = shard_record_has_key(&record, &message.command);
+    if (lookup->found.found)
+        lookup->found.answer = key_answer_of_record(&ledger->secret, &record, lookup->lsn);
+    else
+        lookup->found.others[lookup->found.other_count++] = lookup->lsn;
+    return 0;
+}
+
+static void do_job(struct reader *reader, struct lookup *lookup)
+{
+    assert(lookup->state == LOOKUP_READING);
+    bool in_log = lookup->kind == SHARD_LOOKUP_RECORD;
+    lookup->error = in_log ? find_in_log(reader, lookup) : find_in_files(reader, lookup);
+    count(in_log ? &reader->records : &reader->files);
+    if (lookup->error == 0 && !lookup->found.found)
+        count(&reader->in_vain);
+}
+
+/* --- the queue ------------------------------------------------------------------------------- */
+
+/* Under the mutex. Never full: it has a place for every look-up that a worker can have. */
+static void queue_put(struct reader_queue *queue, struct worker *worker, int32_t number)
+{
+    uint64_t place = (queue->first + queue->count) % queue->size;
+    assert(queue->count < queue->size);
+    queue->workers[place] = worker;
+    queue->numbers[place] = number;
+    queue->count++;
+}
+
+static bool queue_take(struct reader_queue *queue, struct worker **worker, int32_t *number)
+{
+    if (queue->count == 0)
+        return false;
+    *worker = queue->workers[queue->first];
+    *number = queue->numbers[queue->first];
+    queue->first = (queue->first + 1) % queue->size;
+    queue->count--;
+    return true;
+}
+
+void reader_submit(struct reader *reader, struct worker *worker, int32_t number)
+{
+    pthread_mutex_lock(&reader->mutex);
+    queue_put(&reader->queue, worker, number);
+    pthread_cond_signal(&reader->wanted);
+    pthread_mutex_unlock(&reader->mutex);
+}
+
+int32_t reader_take(struct reader *reader, struct worker *worker)
+{
+    pthread_mutex_lock(&reader->mutex);
+    int32_t number = reader->done[worker->number];
+    if (number != LOOKUP_NONE)
+        reader->done[worker->number] = lookups_at(&worker->lookups, number)->next_done;
+    pthread_mutex_unlock(&reader->mutex);
+    return number;
+}
+
+bool reader_has_finished(struct reader *reader, const struct worker *worker)
+{
+    pthread_mutex_lock(&reader->mutex);
+    bool finished = reader->done[worker->number] != LOOKUP_NONE;
+    pthread_mutex_unlock(&reader->mutex);
+    return finished;
+}
+
+/* Gives a finished job back. */
+static void give_back(struct reader *reader, struct worker *worker, int32_t number)
+{
+    pthread_mutex_lock(&reader->mutex);
+    lookups_at(&worker->lookups, number)->next_done = reader->done[worker->number];
+    reader->done[worker->number] = number;
+    pthread_mutex_unlock(&reader->mutex);
+    inbox_wake(&worker->inbox);
+}
+
+bool reader_step(struct reader *reader)
+{
+    struct worker *worker;
+    int32_t number;
+    pthread_mutex_lock(&reader->mutex);
+    bool got = queue_take(&reader->queue, &worker, &number);
+    pthread_mutex_unlock(&reader->mutex);
+    if (!got)
+        return false;
+    do_job(reader, lookups_at(&worker->lookups, number));
+    give_back(reader, worker, number);
+    return true;
+}
+
+static void *reader_main(void *context)
+{
+    struct reader *reader = context;
+    pthread_mutex_lock(&reader->mutex);
+    while (!reader->stop) {
+        if (reader->queue.count == 0) {
+            pthread_cond_wait(&reader->wanted, &reader->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&reader->mutex);
+        (void)reader_step(reader);
+        pthread_mutex_lock(&reader->mutex);
+    }
+    pthread_mutex_unlock(&reader->mutex);
+    return NULL;
+}
+
+struct reader_statistics reader_statistics(const struct reader *reader)
+{
+    return (struct reader_statistics){
+        .records = atomic_load_explicit(&reader->records, memory_order_relaxed),
+        .files = atomic_load_explicit(&reader->files, memory_order_relaxed),
+        .in_vain = atomic_load_explicit(&reader->in_vain, memory_order_relaxed),
+    };
+}
+
+/* --- life cycle ------------------------------------------------------------------------------ */
+
+int reader_create(struct florin *ledger, bool thread, struct reader **created)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return -ENOMEM;
+    reader->ledger = ledger;
+    pthread_mutex_init(&reader->mutex, NULL);
+    pthread_cond_init(&reader->wanted, NULL);
+    for (unsigned number = 0; number < FLORIN_WORKERS_MAX; number++)
+        reader->done[number] = LOOKUP_NONE;
+    reader->queue.size = (uint64_t)ledger->worker_count * LOOKUPS_MAX;
+    reader->queue.workers = calloc(reader->queue.size, sizeof *reader->queue.workers);
+    reader->queue.numbers = calloc(reader->queue.size, sizeof *reader->queue.numbers);
+    int error = reader->queue.workers == NULL || reader->queue.numbers == NULL ? -ENOMEM : 0;
+    if (error == 0)
+        error = log_reader_open(ledger->storage, &ledger->meta, &reader->log);
+    if (error == 0 && thread) {
+        error = -pthread_create(&reader->thread, NULL, reader_main, reader);
+        reader->has_thread = error == 0;
+    }
+    if (error != 0) {
+        reader_destroy(reader);
+        return error;
+    }
+    *created = reader;
+    return 0;
+}
+
+void reader_destroy(struct reader *reader)
+{
+    if (reader == NULL)
+        return;
+    if (reader->has_thread) {
+        pthread_mutex_lock(&reader->mutex);
+        reader->stop = true;
+        pthread_cond_signal(&reader->wanted);
+        pthread_mutex_unlock(&reader->mutex);
+        pthread_join(reader->thread, NULL);
+    }
+    if (reader->log != NULL)
+        log_reader_close(reader->log);
+    free(reader->queue.workers);
+    free(reader->queue.numbers);
+    pthread_cond_destroy(&reader->wanted);
+    pthread_mutex_destroy(&reader->mutex);
+    free(reader);
+}

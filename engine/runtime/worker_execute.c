@@ -1,0 +1,312 @@
+/* worker_execute.c - from a command to its result: executed, looked up, durable, delivered.
+ *
+ *     command -> shard -> waits for its records -> delivered
+ *                  |  ^
+ *                  v  | found
+ *               waits for a look-up (lookup.h), and later commands on the account behind it
+ *
+ * Guarantees: one result for every command; none before what it shows is durable; commands on one
+ * account are executed in the order in which they came.
+ * Must not know: who asks, how the log is fed.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "clock.h"
+#include "ledger_state.h"
+#include "message.h"
+#include "reader.h"
+#include "worker.h"
+#include "worker_internal.h"
+
+enum {
+    /* How soon to look again at a command whose record is not durable yet: a commit wakes us
+       anyway. */
+    LOOKUP_RETRY_NS = 1000000,
+};
+
+/* --- results -------------------------------------------------------------------------------- */
+
+void worker_deliver_copy(struct worker *worker, unsigned endpoint,
+                         const struct florin_result *result)
+{
+    if (endpoint != worker->number) {
+        struct endpoint *to =
+            atomic_load_explicit(&worker->ledger->endpoints[endpoint], memory_order_acquire);
+        endpoint_answer(to, worker->number, result);
+        worker->answered[endpoint] = true;
+        return;
+    }
+    int32_t number = waiters_take(&worker->waiters);
+    assert(number != WAITER_NONE);
+    waiters_at(&worker->waiters, number)->result = *result;
+    waiter_list_append(&worker->waiters, &worker->waiters.done, number);
+}
+
+/* Delivers a waiter that stands in no list. */
+static void deliver(struct worker *worker, int32_t number)
+{
+    struct waiter *waiter = waiters_at(&worker->waiters, number);
+    if (waiter->endpoint == worker->number) {
+        waiter_list_append(&worker->waiters, &worker->waiters.done, number);
+        return;
+    }
+    worker_deliver_copy(worker, waiter->endpoint, &waiter->result);
+    waiters_give_back(&worker->waiters, number);
+}
+
+void worker_deliver_durable(struct worker *worker)
+{
+    uint64_t durable = log_durable_lsn(worker->ledger->log);
+    int32_t number;
+    while ((number = waiters_pop_durable(&worker->waiters, durable)) != WAITER_NONE)
+        deliver(worker, number);
+}
+
+/* What a command gets that was executed, but whose commit did not come in time or will not come. */
+static struct florin_result expired_result(struct worker *worker, const struct waiter *waiter)
+{
+    struct florin_result result = waiter->result;
+    bool changes = waiter->staged || result.replayed;
+    result.status = changes ? FLORIN_COMMIT_UNKNOWN : FLORIN_NOT_COMMITTED;
+    if (waiter->account_slot != SHARD_NO_SLOT) {
+        const struct account *account = &worker->shard.accounts.slots[waiter->account_slot];
+        result.version =
+            waiters_durable_version(&worker->waiters, waiter->account_slot, account->version);
+    }
+    result.balance_minor = 0;
+    result.transaction_id = 0;
+    result.replayed = false;
+    return result;
+}
+
+/* A command that found no place: safe to send again. */
+static void deliver_queue_full(struct worker *worker, int32_t number,
+                               const struct florin_command *command)
+{
+    waiters_at(&worker->waiters, number)->result = (struct florin_result){
+        .user_data = command->user_data, .status = FLORIN_QUEUE_FULL, .kind = command->kind};
+    deliver(worker, number);
+}
+
+/* A command that was not executed and will not be. If its key may have been seen before, then what
+ * came of that is not known. */
+static void deliver_undecided(struct worker *worker, const struct lookup *lookup)
+{
+    struct message_command message;
+    message_get_command(lookup->message, &message);
+    const struct florin_command *command = &message.command;
+    waiters_at(&worker->waiters, lookup->waiter)->result = (struct florin_result){
+        .user_data = command->user_data,
+        .status = lookup->kind == SHARD_LOOKUP_NONE ? FLORIN_NOT_COMMITTED : FLORIN_COMMIT_UNKNOWN,
+        .kind = command->kind,
+        .version = worker_durable_version(worker, command->account, command->account_length),
+    };
+    deliver(worker, lookup->waiter);
+}
+
+/* Commands that wait for a look-up until their deadline; those that are being read come back first.
+ */
+static void expire_lookups(struct worker *worker, uint64_t now_ns)
+{
+    struct lookups *lookups = &worker->lookups;
+    int32_t before = LOOKUP_NONE;
+    for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
+        struct lookup *lookup = lookups_at(lookups, number);
+        int32_t next = lookup->next;
+        if (lookup->deadline_ns <= now_ns && lookup->state != LOOKUP_READING) {
+            deliver_undecided(worker, lookup);
+            lookups_remove(lookups, before, number);
+        } else {
+            before = number;
+        }
+        number = next;
+    }
+}
+
+void worker_deliver_expired(struct worker *worker, uint64_t now_ns)
+{
+    if (worker->lookups.count > 0)
+        expire_lookups(worker, now_ns);
+    if (waiters_next_deadline(&worker->waiters) > now_ns)
+        return;
+    /* places promised to answers of other workers stay free */
+    while (worker->waiters.free_count > worker->self->outstanding) {
+        int32_t number = waiters_next_expired(&worker->waiters, now_ns);
+        if (number == WAITER_NONE)
+            return;
+        const struct waiter *waiter = waiters_at(&worker->waiters, number);
+        struct florin_result result = expired_result(worker, waiter);
+        worker_deliver_copy(worker, waiter->endpoint, &result);
+    }
+}
+
+/* --- executing ------------------------------------------------------------------------------ */
+
+/* What was executed waits for its records, or is delivered. */
+static void settle(struct worker *worker, int32_t number, unsigned endpoint,
+                   const struct shard_answer *answer, uint64_t deadline_ns)
+{
+    struct waiter *waiter = waiters_at(&worker->waiters, number);
+    waiter->result = answer->result;
+    waiter->account_slot = answer->account_slot;
+    waiter->staged = answer->staged;
+    waiter->endpoint = (uint16_t)endpoint;
+    if (answer->wait_lsn & SHARD_LSN_PROVISIONAL)
+        waiters_stage(&worker->waiters, number, deadline_ns);
+    else if (answer->wait_lsn > log_durable_lsn(worker->ledger->log))
+        waiters_join(&worker->waiters, number, answer->wait_lsn);
+    else
+        deliver(worker, number);
+}
+
+static void read_lookup(struct worker *worker, struct lookup *lookup)
+{
+    lookup->state = LOOKUP_READING;
+    worker->lookups.reading++;
+    reader_submit(worker->ledger->reader, worker, (int32_t)(lookup - worker->lookups.pool));
+}
+
+/* Notes what the shard wants to know, and asks for it as soon as it can be read. */
+static void want_lookup(struct worker *worker, struct lookup *lookup,
+                        const struct shard_answer *answer)
+{
+    lookup->kind = answer->lookup;
+    lookup->lsn = answer->lookup_lsn;
+    lookup->digest = answer->lookup_digest;
+    lookup->state = LOOKUP_UNDURABLE;
+    if (lookup->kind == SHARD_LOOKUP_FILES || lookup->lsn <= log_durable_lsn(worker->ledger->log))
+        read_lookup(worker, lookup);
+}
+
+/* NULL: no place; the command was answered. */
+static struct lookup *wait_in_line(struct worker *worker, const struct florin_command *command,
+                                   uint64_t account_hash, unsigned endpoint, int32_t number,
+                                   uint64_t deadline_ns)
+{
+    waiters_at(&worker->waiters, number)->endpoint = (uint16_t)endpoint;
+    struct lookup *lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
+    if (lookup == NULL) {
+        deliver_queue_full(worker, number, command);
+        return NULL;
+    }
+    lookup->waiter = number;
+    lookup->endpoint = (uint16_t)endpoint;
+    return lookup;
+}
+
+void worker_execute(struct worker *worker, const struct florin_command *command,
+                    uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
+                    uint64_t deadline_ns)
+{
+    int32_t number = waiters_take(&worker->waiters);
+    assert(number != WAITER_NONE);
+    if (lookups_stand_before(&worker->lookups, account_hash)) {
+        (void)wait_in_line(worker, command, account_hash, endpoint, number, deadline_ns);
+        return;
+    }
+    struct shard_answer answer;
+    shard_execute(&worker->shard, command, account_hash, wall_ns, NULL, &answer);
+    if (answer.lookup == SHARD_LOOKUP_NONE) {
+        settle(worker, number, endpoint, &answer, deadline_ns);
+        return;
+    }
+    struct lookup *lookup =
+        wait_in_line(worker, command, account_hash, endpoint, number, deadline_ns);
+    if (lookup != NULL)
+        want_lookup(worker, lookup, &answer);
+}
+
+/* --- look-ups ------------------------------------------------------------------------------- */
+
+/* Executes a command again. true: it has its result, or waits for its records. */
+static bool execute_again(struct worker *worker, struct lookup *lookup)
+{
+    struct message_command message;
+    struct shard_answer answer;
+    if (lookup->error != 0) {
+        deliver_undecided(worker, lookup);
+        return true;
+    }
+    message_get_command(lookup->message, &message);
+    if (!shard_stage_has_room(&worker->shard))
+        return false;
+    shard_execute(&worker->shard, &message.command, lookup->account_hash, clock_wall_ns(),
+                  &lookup->found, &answer);
+    if (answer.lookup != SHARD_LOOKUP_NONE) {
+        want_lookup(worker, lookup, &answer);
+        return false;
+    }
+    settle(worker, lookup->waiter, lookup->endpoint, &answer, lookup->deadline_ns);
+    return true;
+}
+
+/* true: the command is done with looking up. */
+static bool advance(struct worker *worker, struct lookup *lookup)
+{
+    switch (lookup->state) {
+    case LOOKUP_READING:
+        return false;
+    case LOOKUP_UNDURABLE:
+        /* A provisional LSN has become a real one when the stage is empty: ask the shard again. */
+        if (lookup->lsn & SHARD_LSN_PROVISIONAL)
+            return worker->shard.stage.record_count == 0 && execute_again(worker, lookup);
+        if (lookup->lsn <= log_durable_lsn(worker->ledger->log))
+            read_lookup(worker, lookup);
+        return false;
+    case LOOKUP_WAITING:
+        return execute_again(worker, lookup);
+    }
+    return false;
+}
+
+static void take_finished(struct worker *worker)
+{
+    int32_t number;
+    while (worker->lookups.reading > 0 &&
+           (number = reader_take(worker->ledger->reader, worker)) != LOOKUP_NONE) {
+        lookups_at(&worker->lookups, number)->state = LOOKUP_WAITING;
+        worker->lookups.reading--;
+    }
+}
+
+void worker_serve_lookups(struct worker *worker)
+{
+    struct lookups *lookups = &worker->lookups;
+    if (lookups->count == 0)
+        return;
+    bool passed[LOOKUPS_CROWD] = {false}; /* somebody of these accounts still waits */
+    int32_t before = LOOKUP_NONE;
+    take_finished(worker);
+    for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
+        struct lookup *lookup = lookups_at(lookups, number);
+        int32_t next = lookup->next;
+        bool *crowd = &passed[lookup->account_hash % LOOKUPS_CROWD];
+        if (!*crowd && advance(worker, lookup)) {
+            lookups_remove(lookups, before, number);
+        } else {
+            *crowd = true;
+            before = number;
+        }
+        number = next;
+    }
+}
+
+uint64_t worker_next_lookup_ns(struct worker *worker, uint64_t now_ns)
+{
+    struct lookups *lookups = &worker->lookups;
+    uint64_t next_ns = UINT64_MAX;
+    if (lookups->count == 0)
+        return next_ns;
+    if (lookups->reading > 0 && reader_has_finished(worker->ledger->reader, worker))
+        return 0;
+    for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
+        const struct lookup *lookup = lookups_at(lookups, number);
+        uint64_t at_ns =
+            lookup->state == LOOKUP_UNDURABLE ? now_ns + LOOKUP_RETRY_NS : lookup->deadline_ns;
+        if (lookup->state != LOOKUP_READING && at_ns < next_ns)
+            next_ns = at_ns;
+        number = lookup->next;
+    }
+    return next_ns;
+}
