@@ -106,6 +106,10 @@ struct unit *unit_add(struct sim_disk *disk, enum unit_kind kind, int inode)
 
 void units_flush(struct sim_disk *disk, int inode, const char *directory)
 {
+    /* At once, not sector by sector: all that was written to it becomes durable. */
+    if (inode >= 0)
+        inode_resize(&disk->inodes[inode].durable, &disk->inodes[inode].durable_size,
+                     disk->inodes[inode].size);
     size_t kept = 0;
     for (size_t i = 0; i < disk->unit_count; i++) {
         struct unit *unit = &disk->units[i];
@@ -195,6 +199,13 @@ struct sim_disk *sim_disk_crash(const struct sim_disk *disk, const bool *keep)
         const struct inode *inode = &disk->inodes[i];
         after->inodes[i].durable = bytes_copy(inode->durable, inode->durable_size);
         after->inodes[i].durable_size = inode->durable_size;
+    }
+    /* From the last one on, so that most files grow once. */
+    for (size_t i = disk->unit_count; i-- > 0;) {
+        const struct unit *unit = &disk->units[i];
+        if (unit->kind == UNIT_SECTOR && keep[i])
+            inode_resize(&after->inodes[unit->inode].durable,
+                         &after->inodes[unit->inode].durable_size, unit->offset + SECTOR);
     }
     bool root_lost = false;
     bool log_lost = false;
