@@ -59,7 +59,7 @@ static void small_remove(struct small *small)
     sim_disk_destroy(small->disk);
 }
 
-/* The checksums as docs/format.md says, apart from the code under test. */
+/* The checksums as the table of wal/block_file.c says, apart from the code under test. */
 
 static uint64_t salt_of(const uint8_t *header)
 {
