@@ -25,6 +25,10 @@ enum {
     KEEPER_SLEEP_MS = 100,
     /* Less than this is not worth a sleep of its own. */
     KEEPER_PACE_STEP_US = 500,
+    /* Of the room for keys in memory: when the oldest move to a file, and when that must not wait.
+     */
+    KEYS_DUE_PERCENT = 50,
+    KEYS_URGENT_PERCENT = 75,
     /* After a fault in the background. */
     KEEPER_RETRY_SECONDS = 5,
     /* Connections and commits come first where cores are few. */
@@ -58,13 +62,23 @@ static bool keeper_stops(struct keeper *keeper)
     return atomic_load(&keeper->stop) || state == LEDGER_STOPPING || state == LEDGER_FAILED;
 }
 
+/* Whether the shards hold more than so many percent of the keys that memory has room for. */
+static bool keys_fill_memory(const struct keeper *keeper, unsigned percent)
+{
+    const struct florin *ledger = keeper->ledger;
+    uint64_t held = 0;
+    for (unsigned number = 0; number < ledger->worker_count; number++)
+        held += atomic_load_explicit(&ledger->workers[number].keys_held_now, memory_order_relaxed);
+    return held > ledger->options.keys_memory * percent / 100;
+}
+
 int keeper_pace(void *context, size_t bytes)
 {
     struct keeper *keeper = context;
     if (keeper_stops(keeper))
         return -ECANCELED;
     uint64_t rate = (uint64_t)keeper->ledger->options.background_mib_per_second << 20;
-    if (rate == 0 || !keeper->has_thread)
+    if (rate == 0 || !keeper->has_thread || keys_fill_memory(keeper, KEYS_URGENT_PERCENT))
         return 0;
     uint64_t now_ns = clock_monotonic_ns();
     if (keeper->paced_until_ns < now_ns)
@@ -128,19 +142,10 @@ int keeper_extend_keys(struct keeper *keeper, uint64_t to_lsn)
     return 0;
 }
 
-static bool keys_fill_memory(const struct keeper *keeper)
-{
-    const struct florin *ledger = keeper->ledger;
-    uint64_t held = 0;
-    for (unsigned number = 0; number < ledger->worker_count; number++)
-        held += atomic_load_explicit(&ledger->workers[number].keys_held_now, memory_order_relaxed);
-    return held > ledger->options.keys_memory / 2;
-}
-
 static bool extend_keys_if_due(struct keeper *keeper)
 {
     uint64_t durable = log_durable_lsn(keeper->ledger->log);
-    if (!keys_fill_memory(keeper) || !filters_are_adopted(keeper) ||
+    if (!keys_fill_memory(keeper, KEYS_DUE_PERCENT) || !filters_are_adopted(keeper) ||
         key_archive_to_lsn(keeper->ledger->archive) >= durable)
         return false;
     (void)keeper_extend_keys(keeper, durable);
