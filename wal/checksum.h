@@ -13,4 +13,17 @@
 
 uint64_t checksum_bytes(const void *bytes, size_t length, uint64_t seed);
 
+/* The same of bytes that come piece by piece; seed 0. */
+struct checksum_stream;
+
+/* NULL: no memory. */
+struct checksum_stream *checksum_stream_create(void);
+void checksum_stream_destroy(struct checksum_stream *stream);
+
+void checksum_stream_begin(struct checksum_stream *stream);
+void checksum_stream_add(struct checksum_stream *stream, const void *bytes, size_t length);
+
+/* Of what was added since the beginning. */
+uint64_t checksum_stream_value(const struct checksum_stream *stream);
+
 #endif
