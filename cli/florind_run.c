@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "http/event_log.h"
+#include "http/recovery_progress.h"
 #include "http/server.h"
 #include "wal/log.h"
 
@@ -115,6 +116,11 @@ static enum exit_code create_ledger(struct process *process, const struct ledger
         .segment_bytes = options->segment_mib << 20,
         .accounts_max = options->accounts_max,
         .keys_memory = options->keys_memory,
+        .checkpoint_bytes = options->checkpoint_bytes,
+        .checkpoint_seconds = options->checkpoint_seconds,
+        .retain_seconds = options->retain_seconds,
+        .retain_bytes = options->retain_bytes,
+        .background_mib_per_second = options->background_mib,
         .commit_timeout_ms = options->commit_timeout_ms,
         .log_line = event_log_line,
         .log_context = &process->log,
@@ -152,6 +158,7 @@ static enum exit_code start_server(struct process *process)
         .connections_max = options->connections_max,
         .connections_per_address_max = options->connections_per_address,
         .requests_max = options->requests_max,
+        .background_mib_per_second = options->background_mib,
     };
     char address[LISTEN_TEXT_MAX];
     size_t failed;
@@ -241,16 +248,21 @@ static bool starter_has_ended(struct process *process, enum exit_code *outcome)
 static void log_progress(const struct process *process)
 {
     struct event_line line;
-    char share[16];
-    struct ledger_progress progress = ledger_progress(process->ledger);
-    if (ledger_state(process->ledger) != LEDGER_RECOVERING || progress.bytes_total == 0)
+    char text[32];
+    struct recovery_progress progress;
+    struct ledger_progress figures = ledger_progress(process->ledger);
+    if (ledger_state(process->ledger) != LEDGER_RECOVERING || figures.bytes_total == 0)
         return;
-    snprintf(share, sizeof(share), "%.2f",
-             (double)progress.bytes_done / (double)progress.bytes_total);
+    recovery_progress_of(&figures, &progress);
     event_line_begin(&line, EVENT_INFO, "recovering");
-    event_line_text(&line, "progress", share);
-    event_line_number(&line, "records", (int64_t)progress.records_done);
-    event_line_number(&line, "bytes", (int64_t)progress.bytes_done);
+    snprintf(text, sizeof(text), "%.1f", progress.share * 100);
+    event_line_text(&line, "percent", text);
+    snprintf(text, sizeof(text), "%.1f", progress.mib_per_second);
+    event_line_text(&line, "mib_per_second", text);
+    event_line_number(&line, "accounts", (int64_t)figures.accounts_done);
+    event_line_number(&line, "records", (int64_t)figures.records_done);
+    if (progress.seconds_are_known)
+        event_line_number(&line, "seconds_left", (int64_t)progress.seconds_left);
     event_line_write(&line, &process->log);
 }
 

@@ -45,6 +45,14 @@ static void member_money(struct answer *answer, const char *name, int64_t minor,
     answer->money_as_string = style->money_as_string;
 }
 
+static void member_decimal(struct answer *answer, const char *name, int decimals, double value)
+{
+    char text[40];
+    int length = snprintf(text, sizeof(text), "%.*f", decimals, value);
+    json_text_member(&answer->body, name);
+    json_text_raw(&answer->body, text, (size_t)length);
+}
+
 static void member_transaction_id(struct answer *answer, const char *name, uint64_t id)
 {
     char text[32];
@@ -118,16 +126,59 @@ void answer_method_not_allowed(struct answer *answer, const char *allow,
     close_error(answer);
 }
 
-void answer_recovering(struct answer *answer, double progress, const struct answer_style *style)
+static void open_recovering(struct answer *answer, const struct recovery_progress *progress,
+                            const struct answer_style *style)
 {
-    char text[16];
-    int length = snprintf(text, sizeof(text), "%.2f", progress);
     open_error(answer, ERROR_RECOVERING, NULL, style);
     member_code(answer);
-    json_text_member(&answer->body, "progress");
-    json_text_raw(&answer->body, text, (size_t)length);
+    member_decimal(answer, "progress", 2, progress->share);
     answer->retry_after = true;
+}
+
+void answer_recovering(struct answer *answer, const struct recovery_progress *progress,
+                       const struct answer_style *style)
+{
+    open_recovering(answer, progress, style);
     close_error(answer);
+}
+
+void answer_not_ready(struct answer *answer, const struct recovery_progress *progress,
+                      const struct answer_style *style)
+{
+    open_recovering(answer, progress, style);
+    member_decimal(answer, "rate", 1, progress->mib_per_second);
+    if (progress->seconds_are_known) {
+        json_text_member_unsigned(&answer->body, "secondsLeft", progress->seconds_left);
+    } else {
+        json_text_member(&answer->body, "secondsLeft");
+        json_text_raw(&answer->body, "null", 4);
+    }
+    close_error(answer);
+}
+
+void answer_checkpoint_begun(struct answer *answer, uint64_t number)
+{
+    answer_init(answer, 202);
+    open_body(answer);
+    json_text_member_unsigned(&answer->body, "number", number);
+    close_body(answer);
+}
+
+void answer_checkpoints(struct answer *answer, const struct ledger_keeper_statistics *figures)
+{
+    answer_init(answer, 200);
+    open_body(answer);
+    json_text_member(&answer->body, "running");
+    if (figures->checkpoint_running)
+        json_text_raw(&answer->body, "true", 4);
+    else
+        json_text_raw(&answer->body, "false", 5);
+    json_text_member_unsigned(&answer->body, "ended", figures->checkpoints_ended);
+    json_text_member_unsigned(&answer->body, "completed", figures->checkpoints_completed);
+    json_text_member_unsigned(&answer->body, "failed", figures->checkpoints_failed);
+    json_text_member_unsigned(&answer->body, "lsn", figures->checkpoint_lsn);
+    json_text_member_unsigned(&answer->body, "logBytesSince", figures->log_bytes_since);
+    close_body(answer);
 }
 
 void answer_not_committed(struct answer *answer, enum error_code code, uint64_t version,

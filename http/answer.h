@@ -13,9 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/runtime/ledger.h"
 #include "error_code.h"
 #include "florin.h"
 #include "json_text.h"
+#include "recovery_progress.h"
 #include "request_fault.h"
 #include "transaction_request.h"
 
@@ -60,7 +62,15 @@ void answer_fault(struct answer *answer, const struct request_fault *fault,
                   const struct answer_style *style);
 void answer_method_not_allowed(struct answer *answer, const char *allow,
                                const struct answer_style *style);
-void answer_recovering(struct answer *answer, double progress, const struct answer_style *style);
+void answer_recovering(struct answer *answer, const struct recovery_progress *progress,
+                       const struct answer_style *style);
+/* The same with `rate` (MiB/s) and `secondsLeft` (null: not known yet), for /readyz. */
+void answer_not_ready(struct answer *answer, const struct recovery_progress *progress,
+                      const struct answer_style *style);
+
+/* Of POST /admin/checkpoint (202) and GET of the same. */
+void answer_checkpoint_begun(struct answer *answer, uint64_t number);
+void answer_checkpoints(struct answer *answer, const struct ledger_keeper_statistics *figures);
 
 /* A command that was refused when it was submitted, or answered without success; `version` is the
  * last durable one of the account. */

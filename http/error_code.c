@@ -74,6 +74,7 @@ const char *error_code_reason(int http_status)
     } reasons[] = {
         {200, "OK"},
         {201, "Created"},
+        {202, "Accepted"},
         {400, "Bad Request"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},

@@ -36,6 +36,7 @@
     X(RECOVERING, 503, "recovering", NOT_APPLIED, "Recovering")                                    \
     X(STORAGE_FULL, 503, "storage_full", NOT_APPLIED, "The disk is full")                          \
     X(UNHEALTHY, 503, "unhealthy", NOT_APPLIED, "The log does not answer")                         \
+    X(BACKUP_FAILED, 503, "backup_failed", NOT_APPLIED, "The backup cannot be made")               \
     X(STOPPING, 503, "stopping", NOT_APPLIED, "The server is stopping")                            \
     X(ACCOUNTS_FULL, 507, "accounts_full", NOT_APPLIED, "No room for another account")             \
     X(KEYS_FULL, 507, "keys_full", NOT_APPLIED, "No room for another idempotency key")

@@ -9,10 +9,13 @@
  */
 #include "exchange.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account_request.h"
+#include "backup_stream.h"
+#include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
 #include "withdraw.h"
@@ -66,16 +69,24 @@ static void refuse_fault(struct exchange *exchange, const struct request_fault *
     send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
+static struct recovery_progress progress_of(const struct exchange *exchange)
+{
+    struct recovery_progress progress;
+    struct ledger_progress figures = ledger_progress(exchange->worker->server->options.ledger);
+    recovery_progress_of(&figures, &progress);
+    return progress;
+}
+
 static void refuse_recovering(struct exchange *exchange)
 {
     struct answer answer;
-    struct ledger_progress progress = ledger_progress(exchange->worker->server->options.ledger);
-    double share =
-        progress.bytes_total == 0 ? 0 : (double)progress.bytes_done / (double)progress.bytes_total;
+    struct recovery_progress progress = progress_of(exchange);
     if (exchange->match.route == ROUTE_WITHDRAW)
         withdraw_refuse(&answer, ERROR_RECOVERING);
+    else if (exchange->match.route == ROUTE_READYZ)
+        answer_not_ready(&answer, &progress, &exchange->style);
     else
-        answer_recovering(&answer, share > 1 ? 1 : share, &exchange->style);
+        answer_recovering(&answer, &progress, &exchange->style);
     send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
@@ -259,6 +270,60 @@ static void get_readiness(struct exchange *exchange)
         answer_status(exchange, "ready");
 }
 
+static bool is_post(const struct exchange *exchange)
+{
+    const h2o_iovec_t *method = &exchange->request->method;
+    return h2o_memis(method->base, method->len, H2O_STRLIT("POST"));
+}
+
+/* What is refused while the ledger is not at work; whether it is. */
+static bool check_ready(struct exchange *exchange)
+{
+    switch (ledger_state(exchange->worker->server->options.ledger)) {
+    case LEDGER_READY:
+        return true;
+    case LEDGER_RECOVERING:
+        refuse_recovering(exchange);
+        return false;
+    case LEDGER_STOPPING:
+        refuse(exchange, ERROR_STOPPING);
+        return false;
+    case LEDGER_FAILED:
+        refuse(exchange, ERROR_UNHEALTHY);
+        return false;
+    }
+    abort(); /* not a state */
+}
+
+static void checkpoint(struct exchange *exchange)
+{
+    struct answer answer;
+    struct ledger_keeper_statistics figures;
+    uint64_t number;
+    struct florin *ledger = exchange->worker->server->options.ledger;
+    if (!check_ready(exchange))
+        return;
+    if (!is_post(exchange)) {
+        ledger_keeper_statistics(ledger, &figures);
+        answer_checkpoints(&answer, &figures);
+    } else if (ledger_request_checkpoint(ledger, &number) == 0) {
+        answer_checkpoint_begun(&answer, number);
+    } else {
+        refuse(exchange, florin_failed(ledger) == 0 ? ERROR_STOPPING : ERROR_UNHEALTHY);
+        return;
+    }
+    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+}
+
+static void backup(struct exchange *exchange)
+{
+    int error = backup_stream_start(exchange->worker, exchange->request, &exchange->style);
+    if (error == -EBUSY)
+        refuse(exchange, ERROR_TOO_MANY_REQUESTS);
+    else if (error != 0)
+        refuse(exchange, ERROR_BACKUP_FAILED);
+}
+
 static void get_metrics(struct exchange *exchange)
 {
     struct server *server = exchange->worker->server;
@@ -300,12 +365,12 @@ static bool check_request(struct exchange *exchange)
 {
     const h2o_req_t *request = exchange->request;
     struct request_fault fault;
-    bool is_post = strcmp(route_allow(exchange->match.route), "POST") == 0;
+    bool takes_body = exchange->match.route != ROUTE_CHECKPOINT && is_post(exchange);
     if (request->entity.len > FLORIN_BODY_MAX) {
         refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
     }
-    if (is_post && exchange->headers.content_type_is_foreign) {
+    if (takes_body && exchange->headers.content_type_is_foreign) {
         refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
@@ -313,6 +378,8 @@ static bool check_request(struct exchange *exchange)
     bool needs_id = exchange->match.route == ROUTE_ACCOUNT ||
                     exchange->match.route == ROUTE_BALANCE ||
                     exchange->match.route == ROUTE_TRANSACTIONS;
+    if (well && exchange->match.route == ROUTE_CHECKPOINT && request->entity.len > 0)
+        well = request_fault_set(&fault, "body", "This call takes no body");
     if (well && needs_id && exchange->match.account_length == 0)
         well = request_fault_set(&fault, "accountId", "%s",
                                  florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
@@ -349,6 +416,14 @@ static void dispatch(struct exchange *exchange)
     case ROUTE_WITHDRAW:
         if (check_request(exchange))
             post_withdraw(exchange);
+        return;
+    case ROUTE_CHECKPOINT:
+        if (check_request(exchange))
+            checkpoint(exchange);
+        return;
+    case ROUTE_BACKUP:
+        if (check_request(exchange) && check_ready(exchange))
+            backup(exchange);
         return;
     case ROUTE_NONE:
     case ROUTE_COUNT:
@@ -414,6 +489,8 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     case ROUTE_HEALTHZ:
     case ROUTE_READYZ:
     case ROUTE_METRICS:
+    case ROUTE_CHECKPOINT:
+    case ROUTE_BACKUP:
     case ROUTE_COUNT:
         break;
     }

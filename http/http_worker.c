@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "backup_stream.h"
 #include "exchange.h"
 #include "respond.h"
 
@@ -189,6 +190,7 @@ static void start_draining(struct http_worker *worker)
         worker->listeners[i].socket = NULL;
     }
     h2o_context_request_shutdown(&worker->context);
+    backup_stream_stop(worker);
     (void)worker->config.http1.callbacks.foreach_request(&worker->context, shut_connection, NULL);
 }
 
@@ -204,7 +206,7 @@ static bool drain(struct http_worker *worker)
     if (!worker->is_draining)
         start_draining(worker);
     if (!worker->is_drained && worker->connections == 0 && worker->parked.count == 0 &&
-        worker_is_idle(worker->engine)) {
+        worker->backup == NULL && worker_is_idle(worker->engine)) {
         worker->is_drained = true;
         server_note_drained(worker->server);
     }
@@ -225,6 +227,7 @@ static void on_wake(h2o_socket_t *socket, const char *error)
     (void)error;
     ssize_t got = read(h2o_socket_get_fd(socket), &count, sizeof(count));
     (void)got;
+    backup_stream_proceed(socket->data);
 }
 
 static h2o_socket_t *watch(struct http_worker *worker, int descriptor, h2o_socket_cb callback)
@@ -320,6 +323,7 @@ static void run_loop(struct http_worker *worker)
         /* It fails with EINTR only, and then has done nothing. */
         (void)h2o_evloop_run(worker->loop, wait_ms(worker, answered));
         answered = turn(worker);
+        backup_stream_check(worker);
         if (ledger_is_ending(worker) && drain(worker))
             return;
     }

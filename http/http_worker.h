@@ -15,6 +15,7 @@
 #include "parked.h"
 #include "server.h"
 
+struct backup_stream;
 struct http_worker;
 
 struct http_listener {
@@ -47,6 +48,7 @@ struct http_worker {
     h2o_socket_t *mailbox_socket;
     h2o_socket_t *channel_socket;
     struct parked parked;
+    struct backup_stream *backup; /* that a connection of this worker gets; NULL: none */
     unsigned connections;
     bool is_draining;
     bool is_drained;
@@ -69,6 +71,7 @@ struct server {
     unsigned ended;   /* threads that returned */
     int start_error;
     bool is_ready;
+    bool has_backup; /* one is running */
     bool is_joined;
 };
 
@@ -84,5 +87,9 @@ void server_note_drained(struct server *server);
 void server_note_ended(struct server *server);
 bool server_is_drained(struct server *server);
 bool server_is_ready(struct server *server);
+
+/* The right to run a backup: one at a time. Thread: any. */
+bool server_take_backup(struct server *server);
+void server_release_backup(struct server *server);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "wal/log.h"
 
-static const int statuses[METRICS_STATUSES] = {200, 201, 400, 404, 405, 408, 409, 412,
+static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408, 409, 412,
                                                413, 415, 417, 422, 429, 500, 503, 507};
 
 static const char *const transaction_names[METRICS_TRANSACTIONS] = {
@@ -123,20 +123,99 @@ static void write_group_sizes(FILE *page, const struct log_statistics *log)
     fprintf(page, "%s_sum %" PRIu64 "\n%s_count %" PRIu64 "\n", name, log->records, name, count);
 }
 
-static void write_commit_latency(FILE *page, const struct log_statistics *log)
+/* Bucket i counts [2^i, 2^(i+1)) us, the last one all above. */
+static void write_latency(FILE *page, const char *name, const char *help, const uint64_t *buckets,
+                          unsigned bucket_count, uint64_t sum_us)
 {
-    static const char name[] = "florin_commit_seconds";
     uint64_t count = 0;
-    head(page, name, "histogram", "From the submission of a group to its durability.");
-    for (unsigned i = 0; i + 1 < LOG_HISTOGRAM_BUCKETS; i++) {
-        count += log->commit_us[i];
+    head(page, name, "histogram", help);
+    for (unsigned i = 0; i + 1 < bucket_count; i++) {
+        count += buckets[i];
         fprintf(page, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
                 (double)(UINT64_C(2) << i) / 1e6, count);
     }
-    count += log->commit_us[LOG_HISTOGRAM_BUCKETS - 1];
+    count += buckets[bucket_count - 1];
     fprintf(page, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
-    fprintf(page, "%s_sum %.6f\n%s_count %" PRIu64 "\n", name, (double)log->commit_us_sum / 1e6,
-            name, count);
+    fprintf(page, "%s_sum %.6f\n%s_count %" PRIu64 "\n", name, (double)sum_us / 1e6, name, count);
+}
+
+static void seconds(FILE *page, const char *name, const char *help, double value)
+{
+    head(page, name, "gauge", help);
+    fprintf(page, "%s %.6f\n", name, value);
+}
+
+static void write_checkpoints(FILE *page, const struct ledger_keeper_statistics *keeper)
+{
+    figure(page, "florin_checkpoints_completed_total", "counter", "Checkpoints made.",
+           keeper->checkpoints_completed);
+    figure(page, "florin_checkpoints_failed_total", "counter",
+           "Checkpoints given up; the log is kept and the service goes on.",
+           keeper->checkpoints_failed);
+    figure(page, "florin_checkpoint_running", "gauge", "1 while a checkpoint is being made.",
+           keeper->checkpoint_running ? 1 : 0);
+    figure(page, "florin_checkpoint_lsn", "gauge",
+           "Start of the newest complete checkpoint; 0: none.", keeper->checkpoint_lsn);
+    seconds(page, "florin_checkpoint_timestamp_seconds",
+            "Unix time of the end of the newest checkpoint; 0: none since the start.",
+            (double)keeper->checkpoint_time_ns / 1e9);
+    figure(page, "florin_checkpoint_bytes", "gauge", "Size of the newest checkpoint.",
+           keeper->checkpoint_bytes);
+    seconds(page, "florin_checkpoint_seconds", "How long the newest checkpoint took.",
+            (double)keeper->checkpoint_ms / 1e3);
+    figure(page, "florin_log_bytes_since_checkpoint", "gauge",
+           "Log behind the newest checkpoint, to be replayed by a restart.",
+           keeper->log_bytes_since);
+    figure(page, "florin_log_segments_removed_total", "counter",
+           "Log segments removed by the rule of retention.", keeper->log_segments_removed);
+    figure(page, "florin_background_errno", "gauge",
+           "errno of the newest failure of the background; 0: none.",
+           (uint64_t)(keeper->last_error < 0 ? -keeper->last_error : keeper->last_error));
+}
+
+static void write_keys(FILE *page, const struct ledger_keeper_statistics *keeper)
+{
+    figure(page, "florin_key_files", "gauge", "Files of older idempotency keys.",
+           keeper->key_files);
+    figure(page, "florin_key_file_bytes", "gauge", "Size of the key files.",
+           keeper->key_file_bytes);
+    figure(page, "florin_key_file_keys", "gauge", "Idempotency keys in the key files.",
+           keeper->key_file_keys);
+    figure(page, "florin_key_filter_bytes", "gauge",
+           "Memory of the key files' filters and indexes.", keeper->key_filter_bytes);
+    figure(page, "florin_key_merges_total", "counter", "Key files merged from smaller ones.",
+           keeper->key_merges);
+    head(page, "florin_lookups_total", "counter",
+         "Keys that were looked up on the disk, by where it was expected.");
+    fprintf(page,
+            "florin_lookups_total{kind=\"record\"} %" PRIu64
+            "\nflorin_lookups_total{kind=\"files\"} %" PRIu64 "\n",
+            keeper->lookups_record, keeper->lookups_files);
+    figure(page, "florin_lookups_in_vain_total", "counter", "Looked up, and it was another key.",
+           keeper->lookups_in_vain);
+}
+
+static void write_keeper(FILE *page, const struct florin *ledger)
+{
+    struct ledger_keeper_statistics keeper;
+    ledger_keeper_statistics(ledger, &keeper);
+    write_checkpoints(page, &keeper);
+    write_keys(page, &keeper);
+    write_latency(page, "florin_worker_pause_seconds",
+                  "Pauses of a worker for checkpoints and key files.", keeper.pause_us,
+                  LEDGER_PAUSE_BUCKETS, keeper.pause_us_sum);
+    seconds(page, "florin_worker_pause_seconds_max", "The longest of them.",
+            (double)keeper.pause_ns_max / 1e9);
+}
+
+static void write_backups(FILE *page, const struct metrics *const *workers, size_t worker_count)
+{
+    figure(page, "florin_backups_completed_total", "counter", "Backups sent to their end.",
+           sum(workers, worker_count, offsetof(struct metrics, backups_completed)));
+    figure(page, "florin_backups_failed_total", "counter", "Backups that were broken off.",
+           sum(workers, worker_count, offsetof(struct metrics, backups_failed)));
+    figure(page, "florin_backup_bytes_total", "counter", "Bytes of backups sent.",
+           sum(workers, worker_count, offsetof(struct metrics, backup_bytes)));
 }
 
 static void write_ledger(FILE *page, const struct florin *ledger)
@@ -145,7 +224,9 @@ static void write_ledger(FILE *page, const struct florin *ledger)
     struct log_statistics log;
     ledger_statistics(ledger, &figures, &log);
     write_group_sizes(page, &log);
-    write_commit_latency(page, &log);
+    write_latency(page, "florin_commit_seconds",
+                  "From the submission of a group to its durability.", log.commit_us,
+                  LOG_HISTOGRAM_BUCKETS, log.commit_us_sum);
     figure(page, "florin_log_bytes_total", "counter", "Bytes written to the log, with padding.",
            log.bytes);
     figure(page, "florin_log_records_total", "counter", "Records written to the log.", log.records);
@@ -158,6 +239,7 @@ static void write_ledger(FILE *page, const struct florin *ledger)
     figure(page, "florin_accounts", "gauge", "Accounts.", figures.accounts);
     figure(page, "florin_accounts_max", "gauge", "Room for accounts.", figures.accounts_max);
     figure(page, "florin_keys", "gauge", "Idempotency keys.", figures.keys);
+    figure(page, "florin_keys_held", "gauge", "Idempotency keys in memory.", figures.keys_held);
     figure(page, "florin_keys_memory", "gauge", "Room for idempotency keys in memory.",
            figures.keys_memory);
     figure(page, "florin_hops_total", "counter", "Commands that went to another worker.",
@@ -176,7 +258,9 @@ char *metrics_page(const struct metrics *const *workers, size_t worker_count,
     write_requests(page, workers, worker_count);
     write_outcomes(page, workers, worker_count);
     write_connections(page, workers, worker_count);
+    write_backups(page, workers, worker_count);
     write_ledger(page, ledger);
+    write_keeper(page, ledger);
     if (fclose(page) != 0) {
         free(bytes);
         return NULL;

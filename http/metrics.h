@@ -14,7 +14,7 @@
 #include "error_code.h"
 #include "route.h"
 
-enum { METRICS_STATUSES = 16, METRICS_LINE_BYTES = 64 };
+enum { METRICS_STATUSES = 17, METRICS_LINE_BYTES = 64 };
 
 enum metrics_transaction {
     METRICS_DEPOSIT,
@@ -32,13 +32,22 @@ struct metrics {
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t connections_refused; /* by the cap of one address */
     _Atomic uint64_t clients_lost;        /* gone before their answer */
+    _Atomic uint64_t backups_completed;
+    _Atomic uint64_t backups_failed; /* broken off, for whatever reason */
+    _Atomic uint64_t backup_bytes;   /* sent */
 };
+
+/* Thread: the counter's worker. */
+static inline void metrics_add(_Atomic uint64_t *counter, uint64_t amount)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
 
 /* Thread: the counter's worker. */
 static inline void metrics_count(_Atomic uint64_t *counter)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    metrics_add(counter, 1);
 }
 
 /* Counts an answered request. Thread: the worker. */

@@ -1,7 +1,7 @@
 /* respond.c - headers and body of an answer, in libh2o's terms.
  *
- * Guarantees: every answer has a Content-Length. Strings live in the request's pool until they are
- * sent. It must not know where answers come from.
+ * Guarantees: every answer but a stream has a Content-Length. Strings live in the request's pool
+ * until they are sent. It must not know where answers come from.
  */
 #include "respond.h"
 
@@ -66,6 +66,12 @@ void respond_text(h2o_req_t *request, const char *type, const char *text, size_t
 {
     start(request, 200, type, length);
     h2o_send_inline(request, text, length);
+}
+
+void respond_stream(h2o_req_t *request, const char *type, h2o_generator_t *generator)
+{
+    start(request, 200, type, SIZE_MAX);
+    h2o_start_response(request, generator);
 }
 
 struct replacement {

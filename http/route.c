@@ -80,8 +80,10 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
         const char *path;
         enum route route;
     } whole[] = {
-        {"/accounts", ROUTE_ACCOUNTS}, {"/withdraw", ROUTE_WITHDRAW}, {"/healthz", ROUTE_HEALTHZ},
-        {"/readyz", ROUTE_READYZ},     {"/metrics", ROUTE_METRICS},
+        {"/accounts", ROUTE_ACCOUNTS},   {"/withdraw", ROUTE_WITHDRAW},
+        {"/healthz", ROUTE_HEALTHZ},     {"/readyz", ROUTE_READYZ},
+        {"/metrics", ROUTE_METRICS},     {"/admin/checkpoint", ROUTE_CHECKPOINT},
+        {"/admin/backup", ROUTE_BACKUP},
     };
     match->route = ROUTE_NONE;
     match->account_length = 0;
@@ -108,9 +110,16 @@ const char *route_allow(enum route route)
     return routes[route].allow;
 }
 
+/* The list is that of the header: methods with ", " between them. */
 bool route_allows(enum route route, const char *method, size_t method_length)
 {
-    if (strcmp(route_allow(route), "POST") == 0)
-        return equals(method, method_length, "POST");
-    return equals(method, method_length, "GET") || equals(method, method_length, "HEAD");
+    const char *rest = route_allow(route);
+    while (*rest != '\0') {
+        size_t length = strcspn(rest, ",");
+        if (method_length == length && memcmp(rest, method, length) == 0)
+            return true;
+        rest += length;
+        rest += strspn(rest, ", ");
+    }
+    return false;
 }

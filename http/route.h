@@ -20,7 +20,9 @@
     X(WITHDRAW, "withdraw", "POST")                                                                \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
-    X(METRICS, "metrics", "GET, HEAD")
+    X(METRICS, "metrics", "GET, HEAD")                                                             \
+    X(CHECKPOINT, "admin_checkpoint", "GET, HEAD, POST")                                           \
+    X(BACKUP, "admin_backup", "GET")
 
 enum route {
 #define X(name, text, allow) ROUTE_##name,

@@ -257,3 +257,20 @@ bool server_is_ready(struct server *server)
     pthread_mutex_unlock(&server->mutex);
     return ready;
 }
+
+bool server_take_backup(struct server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    bool taken = !server->has_backup;
+    server->has_backup = true;
+    pthread_mutex_unlock(&server->mutex);
+    return taken;
+}
+
+void server_release_backup(struct server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    assert(server->has_backup);
+    server->has_backup = false;
+    pthread_mutex_unlock(&server->mutex);
+}

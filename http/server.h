@@ -38,7 +38,8 @@ struct server_options {
     unsigned request_timeout_ms; /* for header and body, and between requests */
     uint32_t connections_max;
     uint32_t connections_per_address_max;
-    uint32_t requests_max; /* in flight at one worker */
+    uint32_t requests_max;              /* in flight at one worker */
+    unsigned background_mib_per_second; /* of a backup; 0: as fast as it goes */
 };
 
 struct server;

@@ -73,6 +73,7 @@ void withdraw_refuse(struct answer *answer, enum error_code code)
     case ERROR_ACCOUNTS_FULL:
     case ERROR_KEYS_FULL:
     case ERROR_RECOVERING:
+    case ERROR_BACKUP_FAILED:
     case ERROR_STOPPING:
     case ERROR_STORAGE_FULL:
     case ERROR_TOO_MANY_REQUESTS:

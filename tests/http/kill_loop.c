@@ -269,9 +269,17 @@ static void *run_client(void *argument)
 
 static void start_server(struct loop *loop)
 {
-    const char *const arguments[] = {
-        "--workers", "2",          "--io",    loop->io, "--segment-mib", "4", "--accounts-max",
-        "1000",      "--keys-memory", "4000000", NULL};
+    const char *const arguments[] = {"--workers",
+                                     "2",
+                                     "--io",
+                                     loop->io,
+                                     "--segment-mib",
+                                     "4",
+                                     "--accounts-max",
+                                     "1000",
+                                     "--keys-memory",
+                                     "4000000",
+                                     NULL};
     char data[TEMPORARY_DIRECTORY_MAX + 8];
     snprintf(data, sizeof(data), "%s/data", loop->directory);
     server_process_start(&loop->server, FLORIND_PATH, data, arguments);

@@ -259,6 +259,49 @@ static void withdrawal__has_exactly_the_seeds_members(void **state)
                 "\"details\":\"It was not committed; it is safe to try again\"}");
 }
 
+static void recovering__says_how_far_and_how_long(void **state)
+{
+    struct recovery_progress progress = {.share = 0.425, .mib_per_second = 812.46};
+    struct answer answer;
+    (void)state;
+    answer_recovering(&answer, &progress, &plain);
+    assert_body(&answer, 503,
+                "{\"error\":\"Recovering\",\"code\":\"recovering\",\"progress\":0.42,"
+                "\"outcome\":\"not_applied\"}");
+    assert_true(answer.retry_after);
+    answer_not_ready(&answer, &progress, &plain);
+    assert_body(&answer, 503,
+                "{\"error\":\"Recovering\",\"code\":\"recovering\",\"progress\":0.42,"
+                "\"rate\":812.5,\"secondsLeft\":null,\"outcome\":\"not_applied\"}");
+    assert_true(answer.retry_after);
+    progress.seconds_are_known = true;
+    progress.seconds_left = 7;
+    answer_not_ready(&answer, &progress, &plain);
+    assert_body(&answer, 503,
+                "{\"error\":\"Recovering\",\"code\":\"recovering\",\"progress\":0.42,"
+                "\"rate\":812.5,\"secondsLeft\":7,\"outcome\":\"not_applied\"}");
+}
+
+static void checkpoints__are_counted(void **state)
+{
+    const struct ledger_keeper_statistics figures = {
+        .checkpoints_ended = 5,
+        .checkpoints_completed = 4,
+        .checkpoints_failed = 1,
+        .checkpoint_running = true,
+        .checkpoint_lsn = 131,
+        .log_bytes_since = 8192,
+    };
+    struct answer answer;
+    (void)state;
+    answer_checkpoints(&answer, &figures);
+    assert_body(&answer, 200,
+                "{\"running\":true,\"ended\":5,\"completed\":4,\"failed\":1,\"lsn\":131,"
+                "\"logBytesSince\":8192}");
+    answer_checkpoint_begun(&answer, 6);
+    assert_body(&answer, 202, "{\"number\":6}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +314,8 @@ int main(void)
         cmocka_unit_test(account__shows_everything),
         cmocka_unit_test(longest_answers__fit),
         cmocka_unit_test(withdrawal__has_exactly_the_seeds_members),
+        cmocka_unit_test(recovering__says_how_far_and_how_long),
+        cmocka_unit_test(checkpoints__are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

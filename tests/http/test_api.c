@@ -410,6 +410,32 @@ static void operators__see_health_readiness_and_figures(void **state)
         "florin_durable_lsn ",
         "florin_replays_total ",
         "florin_build_info{version=\"",
+        "florin_keys_held ",
+        "florin_checkpoints_completed_total ",
+        "florin_checkpoints_failed_total ",
+        "florin_checkpoint_running ",
+        "florin_checkpoint_lsn ",
+        "florin_checkpoint_timestamp_seconds ",
+        "florin_checkpoint_bytes ",
+        "florin_checkpoint_seconds ",
+        "florin_log_bytes_since_checkpoint ",
+        "florin_log_segments_removed_total ",
+        "florin_background_errno ",
+        "florin_key_files ",
+        "florin_key_file_bytes ",
+        "florin_key_file_keys ",
+        "florin_key_filter_bytes ",
+        "florin_key_merges_total ",
+        "florin_lookups_total{kind=\"record\"} ",
+        "florin_lookups_total{kind=\"files\"} ",
+        "florin_lookups_in_vain_total ",
+        "florin_worker_pause_seconds_bucket{le=\"0.000002\"} ",
+        "florin_worker_pause_seconds_bucket{le=\"+Inf\"} ",
+        "florin_worker_pause_seconds_sum ",
+        "florin_worker_pause_seconds_max ",
+        "florin_backups_completed_total ",
+        "florin_backups_failed_total ",
+        "florin_backup_bytes_total ",
     };
     assert_int_equal(call(*state, "GET", "/accounts/no-such-one", "", NULL, &response), 404);
     assert_int_equal(call(*state, "GET", "/metrics", "", NULL, &response), 200);
@@ -423,8 +449,8 @@ static void operators__see_health_readiness_and_figures(void **state)
 static void full_tables__are_507_and_the_rest_goes_on(void **state)
 {
     enum { TRIES = 400 };
-    static const char *const arguments[] = {"--workers", "1", "--accounts-max", "1", "--keys-memory",
-                                            "1",         NULL};
+    static const char *const arguments[] = {
+        "--workers", "1", "--accounts-max", "1", "--keys-memory", "1", NULL};
     struct api *api = calloc(1, sizeof(*api));
     struct http_response response;
     char text[64];

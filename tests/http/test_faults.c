@@ -353,6 +353,9 @@ static void recovering__answers_503_with_its_progress(void **state)
     static const char *const arguments[] = {NULL};
     static const char recovering[] = "{\"error\":\"Recovering\",\"code\":\"recovering\","
                                      "\"progress\":0.00,\"outcome\":\"not_applied\"}";
+    static const char not_ready[] = "{\"error\":\"Recovering\",\"code\":\"recovering\","
+                                    "\"progress\":0.00,\"rate\":0.0,\"secondsLeft\":null,"
+                                    "\"outcome\":\"not_applied\"}";
     struct faulty *faulty = faulty_start(arguments);
     (void)state;
     server_process_stop(&faulty->api.server);
@@ -367,8 +370,13 @@ static void recovering__answers_503_with_its_progress(void **state)
     api_assert_body(&faulty->response, recovering);
     assert_int_equal(call(faulty, "POST", "/accounts", "{\"id\":\"a\"}"), 503);
     api_assert_body(&faulty->response, recovering);
-    assert_int_equal(call(faulty, "GET", "/readyz", NULL), 503);
+    assert_int_equal(call(faulty, "POST", "/admin/checkpoint", NULL), 503);
     api_assert_body(&faulty->response, recovering);
+    assert_int_equal(call(faulty, "GET", "/admin/backup", NULL), 503);
+    api_assert_body(&faulty->response, recovering);
+    assert_int_equal(call(faulty, "GET", "/readyz", NULL), 503);
+    api_assert_body(&faulty->response, not_ready);
+    api_assert_header(&faulty->response, "Retry-After", "1");
     assert_int_equal(call(faulty, "POST", "/withdraw", "{\"account_id\":\"a\",\"amount\":1}"), 500);
     api_assert_body(&faulty->response,
                     "{\"error\":\"Transaction failed\",\"details\":\"Recovering\"}");

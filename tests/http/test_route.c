@@ -29,6 +29,9 @@ static void paths__lead_to_their_calls(void **state)
         {"/healthz", ROUTE_HEALTHZ, ""},
         {"/readyz", ROUTE_READYZ, ""},
         {"/metrics", ROUTE_METRICS, ""},
+        {"/admin/checkpoint", ROUTE_CHECKPOINT, ""},
+        {"/admin/backup", ROUTE_BACKUP, ""},
+        {"/admin", ROUTE_NONE, ""},
         /* ids that are none: the call is found, the id is not */
         {"/accounts/a%20b/balance", ROUTE_BALANCE, ""},
         {"/accounts/a%2Fb/balance", ROUTE_BALANCE, ""},
@@ -72,6 +75,13 @@ static void methods__are_allowed_as_allow_says(void **state)
     assert_false(route_allows(ROUTE_WITHDRAW, "GET", 3));
     assert_false(route_allows(ROUTE_WITHDRAW, "post", 4));
     assert_string_equal(route_allow(ROUTE_TRANSACTIONS), "POST");
+    assert_true(route_allows(ROUTE_CHECKPOINT, "GET", 3));
+    assert_true(route_allows(ROUTE_CHECKPOINT, "HEAD", 4));
+    assert_true(route_allows(ROUTE_CHECKPOINT, "POST", 4));
+    assert_false(route_allows(ROUTE_CHECKPOINT, "PUT", 3));
+    assert_false(route_allows(ROUTE_CHECKPOINT, "GET, HEAD", 9));
+    assert_false(route_allows(ROUTE_CHECKPOINT, "", 0));
+    assert_false(route_allows(ROUTE_BACKUP, "HEAD", 4));
 }
 
 int main(void)

@@ -19,7 +19,7 @@ wal/channel_uring.c     | include/* wal/*                                | libur
 wal/checksum.c          | include/* wal/*                                | xxhash.h
 wal/*                   | include/* wal/*                                |
 engine/runtime/*        | include/* engine/core/* engine/runtime/* wal/* |
-http/*                  | include/* http/* engine/runtime/ledger.h engine/runtime/worker.h engine/core/money.h wal/log.h | h2o.h h2o/* cjson/cJSON.h
+http/*                  | include/* http/* engine/runtime/ledger.h engine/runtime/worker.h engine/runtime/backup.h engine/core/money.h wal/log.h | h2o.h h2o/* cjson/cJSON.h
 cli/*                   | include/* cli/* http/* engine/runtime/* wal/log.h | curl/curl.h
 bench/*                 | include/* bench/* engine/runtime/ledger.h wal/log.h | h2o.h h2o/* cjson/cJSON.h liburing.h
 include/*               | include/*                                      |

@@ -1,7 +1,7 @@
 /* http_client.c - a small HTTP/1.1 client for tests.
  *
- * Reads responses with Content-Length only, which is all that the server sends. It must not know
- * the API.
+ * Reads responses with Content-Length, and streams in chunks, which is all that the server sends.
+ * It must not know the API.
  */
 #include "http_client.h"
 
@@ -129,7 +129,7 @@ const char *http_response_header(const struct http_response *response, const cha
     return NULL;
 }
 
-static bool receive_head(struct http_client *client, struct http_response *response)
+bool http_client_receive_head(struct http_client *client, struct http_response *response)
 {
     const char *end;
     while ((end = memmem(client->bytes, client->length, "\r\n\r\n", 4)) == NULL) {
@@ -155,7 +155,7 @@ bool http_client_receive(struct http_client *client, struct http_response *respo
     response->body_length = 0;
     response->body[0] = '\0';
     do {
-        if (!receive_head(client, response))
+        if (!http_client_receive_head(client, response))
             return false;
     } while (response->status == 100);
     if (without_body)
@@ -174,6 +174,49 @@ bool http_client_receive(struct http_client *client, struct http_response *respo
     response->body_length = length;
     take(client, length);
     return true;
+}
+
+/* The line "1f4\r\n" before a chunk; false: broken off, or none. */
+static bool receive_chunk_size(struct http_client *client, size_t *size)
+{
+    const char *end;
+    char *digits_end;
+    while ((end = memmem(client->bytes, client->length, "\r\n", 2)) == NULL) {
+        if (!receive_some(client))
+            return false;
+    }
+    *size = strtoul(client->bytes, &digits_end, 16);
+    if (digits_end != end || digits_end == client->bytes)
+        return false;
+    take(client, (size_t)(end - client->bytes) + 2);
+    return true;
+}
+
+bool http_client_receive_chunks(struct http_client *client,
+                                void (*take_piece)(void *context, const char *bytes, size_t length),
+                                void *context)
+{
+    size_t size;
+    while (receive_chunk_size(client, &size)) {
+        for (size_t left = size; left > 0;) {
+            if (client->length == 0 && !receive_some(client))
+                return false;
+            size_t piece = client->length < left ? client->length : left;
+            take_piece(context, client->bytes, piece);
+            take(client, piece);
+            left -= piece;
+        }
+        while (client->length < 2) {
+            if (!receive_some(client))
+                return false;
+        }
+        if (memcmp(client->bytes, "\r\n", 2) != 0)
+            return false;
+        take(client, 2);
+        if (size == 0)
+            return true;
+    }
+    return false;
 }
 
 bool http_client_is_closed(struct http_client *client)

@@ -42,6 +42,15 @@ bool http_client_request(struct http_client *client, const char *method, const c
 bool http_client_receive(struct http_client *client, struct http_response *response,
                          bool without_body);
 
+/* Only the head of the next response; what follows is the caller's to take. */
+bool http_client_receive_head(struct http_client *client, struct http_response *response);
+
+/* The body behind a head with "Transfer-Encoding: chunked", piece by piece; false: it broke off
+ * before its last chunk. */
+bool http_client_receive_chunks(struct http_client *client,
+                                void (*take_piece)(void *context, const char *bytes, size_t length),
+                                void *context);
+
 /* Whether the server closes the connection, after nothing more. */
 bool http_client_is_closed(struct http_client *client);
 
