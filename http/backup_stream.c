@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -60,7 +61,8 @@ struct backup_stream {
     bool is_open;
     bool is_cancelled;
     bool has_ended;
-    int error; /* of the thread, once it has ended */
+    int error;                        /* of the thread, once it has ended */
+    char problem[BACKUP_PROBLEM_MAX]; /* in words; "": none */
 
     /* a buffer's length is under the mutex, its bytes are its owner's */
     struct buffer buffers[BUFFERS];
@@ -160,6 +162,7 @@ static void *run(void *argument)
         pthread_mutex_unlock(&stream->mutex);
         wake_loop(stream);
         error = pump(stream, backup);
+        snprintf(stream->problem, sizeof(stream->problem), "%s", backup_problem(backup));
         backup_close(backup);
     }
     pthread_mutex_lock(&stream->mutex);
@@ -215,7 +218,8 @@ static void log_end(const struct backup_stream *stream)
     if (!stream->is_whole && (stream->error == 0 || stream->error == -ECANCELED))
         event_line_text(&line, "reason", "the client has left, or the server stops");
     else if (!stream->is_whole)
-        event_line_text(&line, "reason", strerror(-stream->error));
+        event_line_text(&line, "reason",
+                        stream->problem[0] != '\0' ? stream->problem : strerror(-stream->error));
     event_line_write(&line, stream->worker->server->options.log);
 }
 

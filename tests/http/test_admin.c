@@ -213,22 +213,31 @@ static void backup__arrives_whole_and_in_chunks(void **state)
 static void backup__that_fails_in_the_middle_breaks_the_connection(void **state)
 {
     enum { BYTES = MEBIBYTE + 1 };
+    static const struct {
+        int error;
+        const char *said;
+    } rows[] = {
+        {EIO, "reason=\"Input/output error\""},
+        {EBADMSG, "reason=\"log/0000000000000001.wal: made up\""},
+    };
     struct api *api = *state;
     struct http_client client;
     struct http_response response;
-    struct received received = {0};
-    start_made_up(api, BYTES, EIO, NULL);
-    http_client_open(&client, api->server.port);
-    begin_backup(&client, &response);
-    assert_int_equal(response.status, 200);
-    assert_false(http_client_receive_chunks(&client, take_piece, &received));
-    assert_true(received.bytes <= BYTES);
-    assert_false(received.is_wrong);
-    http_client_close(&client);
-    wait_for_metric(api, "florin_backups_failed_total 1\n", &response);
-    server_process_stop(&api->server);
-    assert_non_null(strstr(api->server.log, "event=backup_broken_off"));
-    assert_non_null(strstr(api->server.log, "reason=\"Input/output error\""));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct received received = {0};
+        start_made_up(api, BYTES, rows[i].error, NULL);
+        http_client_open(&client, api->server.port);
+        begin_backup(&client, &response);
+        assert_int_equal(response.status, 200);
+        assert_false(http_client_receive_chunks(&client, take_piece, &received));
+        assert_true(received.bytes <= BYTES);
+        assert_false(received.is_wrong);
+        http_client_close(&client);
+        wait_for_metric(api, "florin_backups_failed_total 1\n", &response);
+        server_process_stop(&api->server);
+        assert_non_null(strstr(api->server.log, "event=backup_broken_off"));
+        assert_non_null(strstr(api->server.log, rows[i].said));
+    }
 }
 
 /* The end of the connection is the end of an HTTP/1.0 answer: there it must be a reset. */
