@@ -268,6 +268,38 @@ static void sigint_and_sigterm__end_cleanly(void **state)
     server_process_stop(&api->server);
 }
 
+static void io_uring__that_is_refused_falls_back_with_a_warning(void **state)
+{
+    struct api *api = *state;
+    struct http_response response;
+    const char *const arguments[] = {FLORIND_PATH,  "--data", api->data,       "--listen",
+                                     "127.0.0.1:0", "--open", "12345:1000.00", NULL};
+    server_process_spawn(&api->server, WITHOUT_IO_URING_PATH, arguments, false);
+    assert_true(server_process_wait_log(&api->server, "event=ready"));
+    assert_log(api, "level=warning event=io_fallback io=posix "
+                    "reason=\"io_uring refused: Operation not permitted\"");
+    assert_log(api, " io=posix workers=");
+    api->server.port = server_process_log_number(&api->server, " port=");
+    assert_int_equal(api_post(api, "12345", "k", "{\"type\":\"Debit\",\"amount\":1}", &response),
+                     201);
+    assert_int_equal(http_call(api->server.port, "GET", "/metrics", "", NULL, &response), 200);
+    api_assert_in_body(&response, "io=\"posix\"");
+    server_process_signal(&api->server, SIGKILL);
+    assert_int_equal(server_process_wait(&api->server), 128 + SIGKILL);
+
+    /* who asks for it by name gets no other */
+    const char *const uring[] = {FLORIND_PATH,  "--data", api->data, "--listen",
+                                 "127.0.0.1:0", "--io",   "uring",   NULL};
+    server_process_spawn(&api->server, WITHOUT_IO_URING_PATH, uring, false);
+    assert_int_equal(server_process_wait(&api->server), 77);
+    assert_log(api, "event=cannot_open");
+
+    /* what was written without it is read with it */
+    api_restart(api, NULL);
+    api_assert_balance(api, "12345", "999.00 2");
+    server_process_stop(&api->server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +312,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(directory__that_cannot_be_made_is_73_or_77, make, clean),
         cmocka_unit_test_setup_teardown(damaged_log__is_65_and_says_where, make, clean),
         cmocka_unit_test_setup_teardown(foreign_meta__is_65, make, clean),
+        cmocka_unit_test_setup_teardown(io_uring__that_is_refused_falls_back_with_a_warning, make,
+                                        clean),
         cmocka_unit_test_setup_teardown(sigint_and_sigterm__end_cleanly, make, clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

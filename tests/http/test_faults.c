@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,11 @@ static void assert_answer(struct faulty *faulty, unsigned client, int status, co
         fail_msg("%d %s", faulty->response.status, faulty->response.body);
 }
 
+static int call(struct faulty *faulty, const char *method, const char *path, const char *body)
+{
+    return http_call(faulty->api.server.port, method, path, API_JSON, body, &faulty->response);
+}
+
 static const char unknown_at_1[] = "{\"error\":\"Server Crashes\",\"CurrentVersion\":1,"
                                    "\"code\":\"commit_unknown\",\"outcome\":\"unknown\"}";
 static const char not_committed_at_1[] = "{\"error\":\"Server Crashes\",\"CurrentVersion\":1,"
@@ -222,6 +228,46 @@ static void read__waits_for_what_it_would_show(void **state)
     assert_int_equal(faulty->response.status, 201);
     http_client_close(&faulty->clients[0]);
     http_client_close(&faulty->clients[1]);
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
+/* The rule of /healthz: a commit that takes longer than five seconds is a disk that hangs. */
+static void commit__of_more_than_5_s_is_unhealthy_until_it_ends(void **state)
+{
+    enum { LIMIT_MS = 5000, MARGIN_MS = 200, SOON_MS = 3000 };
+    static const char *const arguments[] = {"--commit-timeout-ms", "60000", NULL};
+    static const char unhealthy[] = "{\"error\":\"The log does not answer\",\"code\":\"unhealthy\","
+                                    "\"outcome\":\"not_applied\"}";
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    set_mode(faulty, FAULTY_HANGS);
+    uint64_t before = now_ms();
+    send_deposit(faulty, 0, "k1");
+    wait_until_hanging(faulty);
+    uint64_t after = now_ms();
+    /* nobody is answered in that time */
+    struct pollfd answered = {.fd = faulty->clients[0].descriptor, .events = POLLIN};
+    int64_t wait_ms = LIMIT_MS - MARGIN_MS - (int64_t)(now_ms() - before);
+    assert_int_equal(poll(&answered, 1, wait_ms > 0 ? (int)wait_ms : 0), 0);
+    int status = call(faulty, "GET", "/healthz", NULL);
+    if (now_ms() - before < LIMIT_MS)
+        assert_int_equal(status, 200);
+    while (status == 200 && now_ms() - after < LIMIT_MS + SOON_MS)
+        status = call(faulty, "GET", "/healthz", NULL);
+    assert_int_equal(status, 503);
+    assert_true(now_ms() - before >= LIMIT_MS);
+    api_assert_body(&faulty->response, unhealthy);
+    api_assert_header(&faulty->response, "Retry-After", "1");
+    assert_int_equal(call(faulty, "GET", "/readyz", NULL), 503);
+    api_assert_body(&faulty->response, unhealthy);
+
+    set_mode(faulty, FAULTY_WORKS);
+    assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
+    assert_int_equal(faulty->response.status, 201);
+    http_client_close(&faulty->clients[0]);
+    assert_int_equal(call(faulty, "GET", "/healthz", NULL), 200);
+    assert_int_equal(call(faulty, "GET", "/readyz", NULL), 200);
     server_process_stop(&faulty->api.server);
     faulty_end(faulty);
 }
@@ -343,11 +389,6 @@ static void stopping__finishes_what_waits_and_refuses_the_rest(void **state)
     faulty_end(faulty);
 }
 
-static int call(struct faulty *faulty, const char *method, const char *path, const char *body)
-{
-    return http_call(faulty->api.server.port, method, path, API_JSON, body, &faulty->response);
-}
-
 static void recovering__answers_503_with_its_progress(void **state)
 {
     static const char *const arguments[] = {NULL};
@@ -423,6 +464,7 @@ int main(void)
         cmocka_unit_test(failed_log__answers_unknown_and_ends_with_74),
         cmocka_unit_test(hanging_log__answers_unknown_at_the_deadline),
         cmocka_unit_test(read__waits_for_what_it_would_show),
+        cmocka_unit_test(commit__of_more_than_5_s_is_unhealthy_until_it_ends),
         cmocka_unit_test(early__input_is_answered_in_its_turn),
         cmocka_unit_test(too_many__requests_in_flight_are_429),
         cmocka_unit_test(stopping__finishes_what_waits_and_refuses_the_rest),
