@@ -150,6 +150,101 @@ static bool set_keys_memory(struct florind_options *options, const char *value, 
     return read_number(value, 1, UINT64_C(1) << 31, &options->keys_memory);
 }
 
+/* Mebibytes with up to four decimals: 0.0625 is 64 KiB, so that tests need no gigabytes. */
+static bool read_mebibytes(const char *text, uint64_t max, uint64_t *bytes)
+{
+    enum { DECIMALS_MAX = 4 };
+    const uint64_t mebibyte = UINT64_C(1) << 20;
+    char whole[24];
+    size_t length = strcspn(text, ".");
+    uint64_t number;
+    uint64_t fraction = 0;
+    uint64_t scale = 1;
+    if (length >= sizeof(whole))
+        return false;
+    memcpy(whole, text, length);
+    whole[length] = '\0';
+    if (!read_number(whole, 0, max, &number))
+        return false;
+    if (text[length] == '.') {
+        const char *decimals = text + length + 1;
+        size_t count = strlen(decimals);
+        if (count > DECIMALS_MAX || !read_number(decimals, 0, UINT64_MAX, &fraction))
+            return false;
+        for (size_t i = 0; i < count; i++)
+            scale *= 10;
+    }
+    *bytes = number * mebibyte + fraction * mebibyte / scale;
+    return true;
+}
+
+static bool set_checkpoint_mib(struct florind_options *options, const char *value,
+                               const char **wanted)
+{
+    const uint64_t bytes_min = UINT64_C(64) << 10;
+    uint64_t bytes;
+    *wanted = "mebibytes, from 0.0625 to 16777216, or 0";
+    if (!read_mebibytes(value, UINT64_C(1) << 24, &bytes) || (bytes != 0 && bytes < bytes_min))
+        return false;
+    options->checkpoint_bytes = bytes;
+    return true;
+}
+
+static bool set_checkpoint_seconds(struct florind_options *options, const char *value,
+                                   const char **wanted)
+{
+    *wanted = "seconds, from 1 to 31536000, or 0";
+    return set_unsigned(&options->checkpoint_seconds, value, 0, 31536000);
+}
+
+/* A number and one of these units; a time and a size may stand beside each other. */
+static bool set_retain(struct florind_options *options, const char *value, const char **wanted)
+{
+    static const struct {
+        const char *name;
+        uint64_t seconds; /* 0: a size */
+        uint64_t bytes;
+    } units[] = {
+        {"h", 3600, 0},
+        {"d", 86400, 0},
+        {"MiB", 0, UINT64_C(1) << 20},
+        {"GiB", 0, UINT64_C(1) << 30},
+        {"TiB", 0, UINT64_C(1) << 40},
+    };
+    char text[16];
+    uint64_t number;
+    size_t digits = strspn(value, "0123456789");
+    *wanted = "forever, a time like 30d or 12h, or a size like 100GiB or 500MiB";
+    if (strcmp(value, "forever") == 0) {
+        options->retain_seconds = 0;
+        options->retain_bytes = 0;
+        return true;
+    }
+    if (digits >= sizeof(text))
+        return false;
+    memcpy(text, value, digits);
+    text[digits] = '\0';
+    if (!read_number(text, 1, 1000000, &number))
+        return false;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(value + digits, units[i].name) != 0)
+            continue;
+        if (units[i].seconds > 0)
+            options->retain_seconds = number * units[i].seconds;
+        else
+            options->retain_bytes = number * units[i].bytes;
+        return true;
+    }
+    return false;
+}
+
+static bool set_background_mib(struct florind_options *options, const char *value,
+                               const char **wanted)
+{
+    *wanted = "mebibytes a second, from 1 to 1000000, or 0";
+    return set_unsigned(&options->background_mib, value, 0, 1000000);
+}
+
 static bool set_connections_max(struct florind_options *options, const char *value,
                                 const char **wanted)
 {
@@ -195,6 +290,10 @@ static const struct option_name table[] = {
     {"segment-mib", set_segment_mib, false},
     {"accounts-max", set_accounts_max, false},
     {"keys-memory", set_keys_memory, false},
+    {"checkpoint-mib", set_checkpoint_mib, false},
+    {"checkpoint-seconds", set_checkpoint_seconds, false},
+    {"retain", set_retain, false},
+    {"background-mib", set_background_mib, false},
     {"connections-max", set_connections_max, false},
     {"connections-per-address", set_connections_per_address, false},
     {"requests-max", set_requests_max, false},
@@ -219,6 +318,11 @@ static void set_defaults(struct florind_options *options)
     options->segment_mib = engine.segment_bytes >> 20;
     options->accounts_max = engine.accounts_max;
     options->keys_memory = engine.keys_memory;
+    options->checkpoint_bytes = engine.checkpoint_bytes;
+    options->checkpoint_seconds = engine.checkpoint_seconds;
+    options->retain_seconds = engine.retain_seconds;
+    options->retain_bytes = engine.retain_bytes;
+    options->background_mib = engine.background_mib_per_second;
     options->connections_max = 10000;
     options->connections_per_address = 1024;
     options->requests_max = FLORIN_WAITERS_MAX;
@@ -305,20 +409,32 @@ static void fill_long_options(struct option long_options[OPTION_COUNT + 1])
     long_options[OPTION_COUNT] = (struct option){0};
 }
 
+/* Options that repeat, and have been on the command line. */
+struct seen {
+    bool listen;
+    bool open;
+    bool retain;
+};
+
 /* What repeats is replaced as a whole by the first one on the command line. */
-static void forget_file_values(struct florind_options *options, const char *name, bool *seen)
+static void forget_file_values(struct florind_options *options, const char *name, struct seen *seen)
 {
-    if (!seen[0] && strcmp(name, "listen") == 0) {
+    if (!seen->listen && strcmp(name, "listen") == 0) {
         options->listen_count = 0;
-        seen[0] = true;
+        seen->listen = true;
     }
-    if (!seen[1] && strcmp(name, "open") == 0) {
+    if (!seen->open && strcmp(name, "open") == 0) {
         options->open_count = 0;
-        seen[1] = true;
+        seen->open = true;
+    }
+    if (!seen->retain && strcmp(name, "retain") == 0) {
+        options->retain_seconds = 0;
+        options->retain_bytes = 0;
+        seen->retain = true;
     }
 }
 
-static bool apply(struct florind_options *options, int number, const char *value, bool *seen)
+static bool apply(struct florind_options *options, int number, const char *value, struct seen *seen)
 {
     const struct option_name *option = &table[number];
     const char *wanted;
@@ -381,7 +497,7 @@ enum options_outcome florind_options_read(struct florind_options *options, int a
                                           char *const *argv)
 {
     struct option long_options[OPTION_COUNT + 1];
-    bool seen[2] = {false, false};
+    struct seen seen = {0};
     int chosen;
     set_defaults(options);
     fill_long_options(long_options);
@@ -391,7 +507,7 @@ enum options_outcome florind_options_read(struct florind_options *options, int a
     /* getopt_long() has moved the arguments into order; it starts again at 1. */
     optind = 1;
     while ((chosen = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
-        if (chosen < TABLE_COUNT && !apply(options, chosen, optarg, seen))
+        if (chosen < TABLE_COUNT && !apply(options, chosen, optarg, &seen))
             return OPTIONS_WRONG_USAGE;
     }
     return check_listens(options);

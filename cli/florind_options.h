@@ -38,6 +38,11 @@ struct florind_options {
     uint64_t segment_mib;
     uint64_t accounts_max;
     uint64_t keys_memory;
+    uint64_t checkpoint_bytes;
+    unsigned checkpoint_seconds;
+    uint64_t retain_seconds;
+    uint64_t retain_bytes;
+    unsigned background_mib;
     uint32_t connections_max;
     uint32_t connections_per_address;
     uint32_t requests_max;

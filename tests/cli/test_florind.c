@@ -71,6 +71,19 @@ static void usage__that_is_wrong_is_64(void **state)
         {"--segment-mib", "3", NULL},
         {"--on-duplicate", "shrug", NULL},
         {"--commit-timeout-ms", "0", NULL},
+        {"--checkpoint-mib", "0.0624", NULL},
+        {"--checkpoint-mib", "1.00000", NULL},
+        {"--checkpoint-mib", "1.", NULL},
+        {"--checkpoint-mib", ".5", NULL},
+        {"--checkpoint-mib", "64KiB", NULL},
+        {"--checkpoint-seconds", "1.5", NULL},
+        {"--retain", "30", NULL},
+        {"--retain", "d", NULL},
+        {"--retain", "0d", NULL},
+        {"--retain", "5 d", NULL},
+        {"--retain", "100GB", NULL},
+        {"--retain", "1.5GiB", NULL},
+        {"--background-mib", "-1", NULL},
         {"surplus", NULL},
         {"--listen", "0.0.0.0:0", NULL},
         {"--listen", "[::]:0", NULL},
@@ -95,6 +108,7 @@ static void config__errors_are_78_with_file_and_line(void **state)
         {"workers = many\n", "florin.conf:1: workers = \"many\": must be a number from 1 to 64"},
         {"\nworkers\n", "florin.conf:2: \"name = value\" expected"},
         {"http2 = perhaps\n", "florin.conf:1: http2"},
+        {"retain = 7 weeks\n", "florin.conf:1: retain = \"7 weeks\": must be forever, a time"},
     };
     struct api *api = *state;
     char path[PATH_BYTES];
