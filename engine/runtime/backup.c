@@ -368,12 +368,6 @@ static struct backup *create(void)
     return backup;
 }
 
-const char *backup_problem(const struct backup *backup)
-{
-    (void)backup;
-    return "";
-}
-
 void backup_close(struct backup *backup)
 {
     if (backup == NULL)
