@@ -9,11 +9,7 @@
 
 #include "arena.h"
 
-enum {
-    LSN_BITS = 48,
-    /* Keys that key_table_forget() asks the cache for ahead of use. */
-    FORGET_AHEAD = 16,
-};
+enum { LSN_BITS = 48 };
 
 size_t key_table_memory_bytes(uint64_t keys_max)
 {
@@ -51,21 +47,13 @@ uint32_t key_table_add(struct key_table *table, struct hash128 digest, uint64_t 
     return slot;
 }
 
-static void prefetch_removal(const struct key_table *table, uint32_t older)
-{
-    if (older < table->count) {
-        uint32_t tag = table->slots[key_table_slot(table, older)].tag;
-        slot_index_prefetch(&table->index, (uint64_t)tag << 32);
-    }
-}
-
 uint32_t key_table_forget(struct key_table *table, uint64_t up_to_lsn, uint32_t count_max)
 {
     uint32_t forgotten = 0;
 
     while (forgotten < count_max && table->count > 0 &&
            key_table_lsn(table, table->first) <= up_to_lsn) {
-        prefetch_removal(table, FORGET_AHEAD);
+        key_table_prefetch_older(table, KEY_TABLE_AHEAD);
         slot_index_remove(&table->index, table->slots[table->first].tag, table->first);
         table->first = key_table_slot(table, 1);
         table->count--;

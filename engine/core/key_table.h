@@ -37,6 +37,8 @@ _Static_assert(sizeof(struct key_entry) == 12, "five keys in a cache line");
 
 #define KEY_TABLE_NO_SLOT UINT32_MAX
 
+enum { KEY_TABLE_AHEAD = 16 };
+
 struct key_table {
     struct slot_index index;
     struct key_entry *slots;
@@ -58,6 +60,10 @@ void key_table_init(struct key_table *table, uint64_t keys_max, void *memory);
 
 /* Asks the cache for what a look-up or addition of this digest reads first. */
 static inline void key_table_prefetch(const struct key_table *table, struct hash128 digest);
+
+/* For whoever goes through the ring: the same for the entry with `older` older ones, if there is
+ * one. KEY_TABLE_AHEAD entries ahead of use do best. */
+static inline void key_table_prefetch_older(const struct key_table *table, uint32_t older);
 
 /* Walks over the slots of records that may have the key of this digest:
  *
@@ -111,6 +117,14 @@ static inline void key_table_set_lsn(struct key_table *table, uint32_t slot, uin
 static inline void key_table_prefetch(const struct key_table *table, struct hash128 digest)
 {
     slot_index_prefetch(&table->index, key_table_index_hash(digest));
+}
+
+static inline void key_table_prefetch_older(const struct key_table *table, uint32_t older)
+{
+    if (older < table->count) {
+        uint32_t tag = table->slots[key_table_slot(table, older)].tag;
+        slot_index_prefetch(&table->index, (uint64_t)tag << 32);
+    }
 }
 
 static inline struct key_table_cursor key_table_start(const struct key_table *table,

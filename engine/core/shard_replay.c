@@ -3,9 +3,9 @@
  * Guarantees: replaying the records of a shard in log order gives the state that wrote them,
  * digest for digest, and so does replaying them onto images of it (shard_checkpoint.c) that were
  * taken at any moment; a record that the account already has is skipped, but for its key; a record
- * that does not follow from the account before it is refused by name and changes nothing. Must not
- * know: where the records come from. Their checksums were right, and record_decode() has accepted
- * each of them.
+ * that does not follow from the account before it is refused by name and changes nothing.
+ * Must not know: where the records come from. Their checksums were right, and record_decode() has
+ * accepted each of them.
  *
  * Time is not checked: when the number of workers changes, records of two old shards meet in a new
  * one, and between them only the order of the log counts. That a key was not used before is not
@@ -183,6 +183,8 @@ void shard_audit(const struct shard *shard)
 {
     for (uint32_t slot = 0; slot < shard->accounts.count; slot++)
         audit_account(shard, &shard->accounts.slots[slot]);
-    for (uint32_t older = 0; older < shard->keys.count; older++)
+    for (uint32_t older = 0; older < shard->keys.count; older++) {
+        key_table_prefetch_older(&shard->keys, older + KEY_TABLE_AHEAD);
         audit_key(shard, older);
+    }
 }

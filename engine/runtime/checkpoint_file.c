@@ -23,7 +23,8 @@ enum {
     TOTALS_DIGEST = 16,
     TOTALS_BALANCE_LOW = 24,
     TOTALS_BALANCE_HIGH = 32,
-    TOTALS_END = 40,
+    TOTALS_NEWEST_TIME_NS = 40,
+    TOTALS_END = 48,
     NAME_DIGITS = 16,
 };
 _Static_assert((int)INFO_END <= (int)BLOCK_FILE_INFO_BYTES, "the fields fit");
@@ -55,6 +56,7 @@ void checkpoint_totals_encode(const struct checkpoint_totals *totals,
     bytes_put_u64(bytes + TOTALS_DIGEST, totals->sums.digest);
     bytes_put_u64(bytes + TOTALS_BALANCE_LOW, totals->sums.balance_low);
     bytes_put_i64(bytes + TOTALS_BALANCE_HIGH, totals->sums.balance_high);
+    bytes_put_u64(bytes + TOTALS_NEWEST_TIME_NS, totals->newest_time_ns);
 }
 
 static bool is_zero(const uint8_t *bytes, size_t length)
@@ -87,6 +89,7 @@ static bool decode_totals(const uint8_t *bytes, struct checkpoint_totals *totals
                 .balance_low = bytes_get_u64(bytes + TOTALS_BALANCE_LOW),
                 .balance_high = bytes_get_i64(bytes + TOTALS_BALANCE_HIGH),
             },
+        .newest_time_ns = bytes_get_u64(bytes + TOTALS_NEWEST_TIME_NS),
     };
     return totals->end_lsn < SHARD_LSN_PROVISIONAL &&
            is_zero(bytes + TOTALS_END, BLOCK_FILE_TOTALS_BYTES - TOTALS_END);

@@ -7,9 +7,14 @@
  *               8  u64  started_ns   Unix time
  *              16  u8[32] log_start  where the log is read from (wal/log.h)
  *              48  zeros
- *     totals:   0  u64  end_lsn      the newest change in any image; durable when the file got its
- * name 8  u64  accounts 16  u64  digest       sum of the images' digests 24  u64  balance_low  the
- * sum of all balances, 128 bits, two's complement 32  i64  balance_high 40  zeros
+ *     totals:   0  u64  end_lsn      the newest change in any image; durable when the file
+ *                                    got its name
+ *               8  u64  accounts
+ *              16  u64  digest       sum of the images' digests
+ *              24  u64  balance_low  the sum of all balances, 128 bits, two's complement
+ *              32  i64  balance_high
+ *              40  u64  newest_time_ns  of any record in the images: later ones are later
+ *              48  zeros
  *
  * Thread: any.
  */
@@ -45,6 +50,7 @@ struct checkpoint_info {
 struct checkpoint_totals {
     uint64_t end_lsn;
     struct shard_sums sums; /* newest_lsn is not kept */
+    uint64_t newest_time_ns;
 };
 
 /* The plain name, as in "0000000000001234.ckpt". */

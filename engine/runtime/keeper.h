@@ -52,6 +52,7 @@ struct slice {
     uint32_t slot_end; /* SLICE_END_UNKNOWN until the worker has looked */
     size_t length;
     struct shard_sums sums;
+    uint64_t newest_time_ns; /* of the shard's records, when it last wrote images */
     uint8_t bytes[CHECKPOINT_PAYLOAD_BYTES];
 };
 

@@ -189,6 +189,8 @@ static bool take_slice(struct keeper *keeper, unsigned number)
         return true;
     }
     shard_sums_add(&checkpoint->sums, &slice->sums);
+    if (slice->newest_time_ns > checkpoint->newest_time_ns)
+        checkpoint->newest_time_ns = slice->newest_time_ns;
     atomic_store_explicit(&slice->state, SLICE_IDLE, memory_order_relaxed); /* the keeper's turn */
     if (--checkpoint->workers_left == 0)
         checkpoint->stage = CHECKPOINT_SETTLING;
@@ -260,7 +262,9 @@ static void say_completed(struct keeper *keeper, uint64_t bytes)
 static void finish(struct keeper *keeper)
 {
     struct checkpoint *checkpoint = &keeper->checkpoint;
-    struct checkpoint_totals totals = {.end_lsn = end_lsn(checkpoint), .sums = checkpoint->sums};
+    const struct checkpoint_totals totals = {.end_lsn = end_lsn(checkpoint),
+                                             .sums = checkpoint->sums,
+                                             .newest_time_ns = checkpoint->newest_time_ns};
     uint8_t bytes[BLOCK_FILE_TOTALS_BYTES];
     char name[STORAGE_NAME_MAX];
     checkpoint_totals_encode(&totals, bytes);

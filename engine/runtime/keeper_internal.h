@@ -17,6 +17,7 @@ struct checkpoint {
     struct block_file_writer *writer;
     struct checkpoint_info info;
     struct shard_sums sums;
+    uint64_t newest_time_ns;
     unsigned workers_left;
     uint64_t number;     /* of the request that it answers */
     uint64_t started_ns; /* monotonic */

@@ -58,6 +58,7 @@ static void fill_slice(struct worker *worker)
     slice->length += shard_write_images(
         &worker->shard, &slice->cursor, slice->slot_end, slice->bytes + slice->length,
         sizeof(slice->bytes) - slice->length, SLICE_ACCOUNTS_MAX, &slice->sums);
+    slice->newest_time_ns = worker->shard.last_time_ns;
     bool last = slice->cursor == slice->slot_end;
     bool full = sizeof(slice->bytes) - slice->length < ACCOUNT_IMAGE_BYTES_MAX;
     if (!last && !full)

@@ -177,6 +177,12 @@ static int load_checkpoint(struct recovery *recovery, uint64_t start_lsn,
     block_file_close(&file);
     if (error != 0)
         return error;
+    /* Times grow within an account, also when the clock was set back while the ledger was closed.
+     */
+    for (unsigned i = 0; i < ledger->worker_count; i++) {
+        if (totals.newest_time_ns > ledger->workers[i].shard.last_time_ns)
+            ledger->workers[i].shard.last_time_ns = totals.newest_time_ns;
+    }
     recovery->durable_lsn = totals.end_lsn;
     recovery->accounts = totals.sums.accounts;
     atomic_store_explicit(&ledger->accounts_loaded, totals.sums.accounts, memory_order_relaxed);
