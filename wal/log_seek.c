@@ -8,8 +8,10 @@
  *                                      ^ low             ^ high        low, high: block offsets
  *
  * Every frame begins at a block and says what it is and where; so the last beginning at or before
- * any block is found by looking at most a frame's length back. What is wanted begins before `high`;
- * what ends at `low` begins at or before the wanted LSN. Each step halves the distance.
+ * any block is found by looking back, in a whole log at most a frame's length. What is wanted
+ * begins before `high`; what ends at `low` begins before the wanted LSN. Records are of like size,
+ * so every second step goes where the LSN would be if they were of the same; the others halve the
+ * distance.
  *
  * A segment whose header block is damaged is still placed by its first frame; the reading that
  * follows names the damage. First LSNs of segments with durable records never change while the log
@@ -32,15 +34,17 @@ enum {
     BLOCK = STORAGE_ALIGNMENT,
     /* The header block and the header of the first frame. */
     PEEK_BYTES = SEGMENT_HEADER_BYTES + BLOCK,
-    /* One read while looking back for the beginning of a frame: most are shorter. */
-    LOOK_BACK_BYTES = 8 * BLOCK,
-    /* 2^18 blocks in the largest segment, halved by each step, and one to end. */
-    SEEK_STEPS_MAX = 20,
+    /* The first read while looking back for the beginning of a frame (most are shorter), and the
+     * most that it grows to. */
+    LOOK_BACK_BYTES = 4 * BLOCK,
+    LOOK_BACK_BYTES_MAX = 64 * BLOCK,
+    /* 2^18 blocks in the largest segment, halved by every second step, and one to end. */
+    SEEK_STEPS_MAX = 40,
     /* Times that retention may remove a file between the listing and the look at it. */
     SEEK_LISTINGS_MAX = 8,
 };
 
-_Static_assert((int)SEGMENT_BYTES_MAX / (int)BLOCK <= 1 << (SEEK_STEPS_MAX - 2),
+_Static_assert((int)SEGMENT_BYTES_MAX / (int)BLOCK <= 1 << (SEEK_STEPS_MAX / 2 - 2),
                "the steps reach every block");
 
 /* --- segments -------------------------------------------------------------------------------- */
@@ -208,69 +212,107 @@ static int seek_open_segment(struct log_reader *reader, uint64_t lsn, uint64_t d
 
 /* --- blocks ---------------------------------------------------------------------------------- */
 
-/* The last beginning of a frame in the blocks from `from` to `to`, at most a frame's length back.
- * None: frame->length is 0, and *looked_from is where the look began. */
-static int look_back(struct log_reader *reader, uint64_t from, uint64_t to,
-                     struct frame_header *frame, uint64_t *looked_from)
+enum look {
+    LOOK_FOUND,
+    LOOK_NOTHING,   /* bytes, but no beginning of a frame in them: damage */
+    LOOK_UNWRITTEN, /* a zero block: sealed sectors never are, so nothing was written behind it */
+};
+
+/* The last beginning of a frame in the blocks from `from` to `to`. */
+static int look_back(struct log_reader *reader, uint64_t from, uint64_t to, enum look *look,
+                     struct frame_header *frame)
 {
     uint64_t end = to + BLOCK;
-    uint64_t begin = end - from > FRAME_BYTES_MAX ? end - FRAME_BYTES_MAX : from;
-    *looked_from = begin;
-    frame->length = 0;
+    uint64_t piece = LOOK_BACK_BYTES;
+    *look = LOOK_NOTHING;
     reader->window_length = 0;
-    while (end > begin) {
-        uint64_t length = end - begin < LOOK_BACK_BYTES ? end - begin : LOOK_BACK_BYTES;
+    while (end > from) {
+        uint64_t length = end - from < piece ? end - from : piece;
         int error =
             reader->storage->operations->read(reader->file, reader->window, length, end - length);
         if (error != 0)
             return error;
-        /* Sealed sectors are never zero, so what follows a zero block was not written to. */
-        if (end == to + BLOCK && bytes_are_zero(reader->window + length - BLOCK, BLOCK)) {
-            *looked_from = to;
+        if (end > to && bytes_are_zero(reader->window + length - BLOCK, BLOCK)) {
+            *look = LOOK_UNWRITTEN;
             return 0;
         }
         for (uint64_t i = length; i > 0; i -= BLOCK) {
-            uint64_t offset = end - length + i - BLOCK;
+            const uint8_t *block = reader->window + i - BLOCK;
             struct frame_header found;
-            if (frame_header_decode(reader->window + i - BLOCK, reader->salt, offset, &found) ==
-                    0 &&
-                found.segment == reader->segment && found.log_id_low == reader->log_id_low) {
-                *frame = found;
-                return 0;
-            }
+            if (frame_header_decode(block, reader->salt, end - length + i - BLOCK, &found) != 0 ||
+                found.segment != reader->segment || found.log_id_low != reader->log_id_low)
+                continue;
+            *frame = found;
+            *look = LOOK_FOUND;
+            return 0;
         }
         end -= length;
+        piece = piece < LOOK_BACK_BYTES_MAX ? piece * 2 : LOOK_BACK_BYTES_MAX;
     }
     return 0;
 }
 
-/* The last frame of the open segment that begins at or before `lsn`, and where it ends. None:
- * frame->length is 0. */
-static int seek_frame(struct log_reader *reader, uint64_t lsn, struct frame_header *frame,
-                      uint64_t *end)
+/* Where the search stands: offsets of blocks, and LSNs that begin there, as far as is known. */
+struct range {
+    uint64_t low;
+    uint64_t high;
+    uint64_t low_lsn;
+    uint64_t high_lsn;
+};
+
+/* The next block to look at, in [low, high). */
+static uint64_t range_middle(const struct range *range, uint64_t lsn, unsigned step)
 {
-    uint64_t low = SEGMENT_HEADER_BYTES;
-    uint64_t high = reader->meta.segment_bytes;
-    frame->length = 0;
-    for (unsigned step = 0; low < high; step++) {
+    uint64_t blocks = (range->high - range->low) / BLOCK;
+    if (step % 2 != 0 || lsn < range->low_lsn || lsn >= range->high_lsn)
+        return range->low + blocks / 2 * BLOCK;
+    /* Fits: at most 2^18 blocks, and fewer than 2^30 records in a segment. */
+    return range->low +
+           blocks * (lsn - range->low_lsn) / (range->high_lsn - range->low_lsn) * BLOCK;
+}
+
+static bool frame_holds(const struct frame_header *frame, uint64_t lsn)
+{
+    return frame->kind == FRAME_RECORDS && frame->first_lsn <= lsn && lsn <= frame->last_lsn;
+}
+
+/* The frame of the open segment that holds `lsn`. 0; -EBADMSG: none does; -errno. */
+static int seek_frame(struct log_reader *reader, uint64_t lsn, uint64_t durable_lsn,
+                      struct frame_header *frame, struct log_fault *fault)
+{
+    const uint64_t *first = known_first_lsn(reader, reader->segment);
+    const uint64_t *next = known_first_lsn(reader, reader->segment + 1);
+    struct range range = {
+        .low = SEGMENT_HEADER_BYTES,
+        .high = reader->meta.segment_bytes,
+        .low_lsn = first != NULL && *first != 0 ? *first : lsn,
+        .high_lsn = next != NULL && *next != 0 ? *next : durable_lsn + 1,
+    };
+    uint64_t end = range.low; /* of the last frame before */
+    for (unsigned step = 0; range.low < range.high; step++) {
         assert(step < SEEK_STEPS_MAX);
-        struct frame_header found;
-        uint64_t looked_from;
-        uint64_t middle = low + (high - low) / BLOCK / 2 * BLOCK;
-        int error = look_back(reader, low, middle, &found, &looked_from);
+        enum look look;
+        uint64_t middle = range_middle(&range, lsn, step);
+        int error = look_back(reader, range.low, middle, &look, frame);
         if (error != 0)
             return error;
-        if (found.length == 0) {
-            high = looked_from;
-        } else if (found.first_lsn > lsn) {
-            high = found.offset;
+        if (look == LOOK_UNWRITTEN) {
+            range.high = middle;
+        } else if (look == LOOK_NOTHING) {
+            range.low = middle + BLOCK; /* what is behind the damage may be whole */
+        } else if (frame_holds(frame, lsn)) {
+            return 0;
+        } else if (frame->first_lsn > lsn) {
+            range.high = frame->offset;
+            range.high_lsn = frame->first_lsn;
         } else {
-            *frame = found;
-            low = found.offset + found.length;
+            end = frame->offset + frame->length;
+            range.low = end;
+            range.low_lsn = frame->last_lsn + 1;
         }
     }
-    *end = low;
-    return 0;
+    return log_reader_refuse(fault, reader->segment, end, lsn,
+                             "no frame with LSN %" PRIu64 ", which is durable", lsn);
 }
 
 /* --- the contract ---------------------------------------------------------------------------- */
@@ -284,14 +326,10 @@ int log_reader_seek(struct log_reader *reader, uint64_t lsn, uint64_t durable_ls
     int error = seek_open_segment(reader, lsn, durable_lsn, fault);
     if (error != 0)
         return error;
-    struct frame_header frame;
-    uint64_t end;
-    error = seek_frame(reader, lsn, &frame, &end);
+    struct frame_header frame = {0};
+    error = seek_frame(reader, lsn, durable_lsn, &frame, fault);
     if (error != 0)
         return error;
-    if (frame.length == 0 || lsn < frame.first_lsn || lsn > frame.last_lsn)
-        return log_reader_refuse(fault, reader->segment, end, lsn,
-                                 "no frame with LSN %" PRIu64 ", which is durable", lsn);
     reader->offset = frame.offset;
     reader->next_lsn = frame.first_lsn;
     reader->epoch = 0;
