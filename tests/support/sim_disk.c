@@ -1,6 +1,6 @@
 /* sim_disk.c - a disk in memory that forgets what was not flushed.
  *
- *     inode:  durable bytes, current bytes
+ *     inode:  durable content, current content
  *     names:  durable list, current list
  *     units:  what lies between, in order
  *
@@ -14,11 +14,54 @@
 
 #include "support/sim_disk_internal.h"
 
+uint64_t disk_random(struct sim_disk *disk)
+{
+    uint64_t z = disk->fault_random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* --- content --------------------------------------------------------------------------------- */
+
+static struct content *content_share(struct content *content)
+{
+    if (content != NULL)
+        content->users++;
+    return content;
+}
+
+static void content_release(struct content *content)
+{
+    if (content != NULL && --content->users == 0)
+        free(content);
+}
+
+/* The bytes, for writing: at least `size` of them, and nobody else's. */
+static uint8_t *content_own(struct content **content, uint64_t size)
+{
+    struct content *old = *content;
+    uint64_t old_size = old == NULL ? 0 : old->size;
+    if (old != NULL && old->users == 1 && old_size >= size)
+        return old->bytes;
+    uint64_t wanted = size > old_size ? size : old_size;
+    struct content *owned = malloc(sizeof(*owned) + wanted);
+    assert(owned != NULL);
+    owned->users = 1;
+    owned->size = wanted;
+    if (old_size > 0)
+        memcpy(owned->bytes, old->bytes, old_size);
+    memset(owned->bytes + old_size, 0, wanted - old_size);
+    content_release(old);
+    *content = owned;
+    return owned->bytes;
+}
+
 /* --- names ----------------------------------------------------------------------------------- */
 
 struct name *names_find(struct names *names, const char *text)
 {
-    for (size_t i = 0; i < NAMES_MAX; i++) {
+    for (size_t i = 0; i < names->end; i++) {
         if (strcmp(names->slots[i].text, text) == 0)
             return &names->slots[i];
     }
@@ -36,9 +79,21 @@ void names_set(struct names *names, const char *text, int inode)
 {
     names_remove(names, text);
     struct name *name = names_find(names, "");
-    assert(name != NULL);
+    if (name == NULL) {
+        assert(names->end < NAMES_MAX);
+        name = &names->slots[names->end++];
+    }
     snprintf(name->text, sizeof(name->text), "%s", text);
     name->inode = inode;
+}
+
+static bool names_hold(const struct names *names, int inode)
+{
+    for (size_t i = 0; i < names->end; i++) {
+        if (names->slots[i].text[0] != '\0' && names->slots[i].inode == inode)
+            return true;
+    }
+    return false;
 }
 
 void directory_of(const char *name, char directory[STORAGE_NAME_MAX])
@@ -51,43 +106,101 @@ void directory_of(const char *name, char directory[STORAGE_NAME_MAX])
 
 bool is_in_directory(const char *name, const char *directory)
 {
-    char its[STORAGE_NAME_MAX];
-    directory_of(name, its);
-    return strcmp(its, directory) == 0;
+    size_t length = strlen(directory);
+    if (length == 0)
+        return strchr(name, '/') == NULL;
+    return strncmp(name, directory, length) == 0 && name[length] == '/';
+}
+
+/* --- inodes ---------------------------------------------------------------------------------- */
+
+uint64_t inode_size(const struct inode *inode)
+{
+    return inode->current == NULL ? 0 : inode->current->size;
+}
+
+static void inode_free(struct inode *inode)
+{
+    content_release(inode->durable);
+    content_release(inode->current);
+    *inode = (struct inode){0};
+}
+
+static bool inode_is_wanted(const struct sim_disk *disk, int number)
+{
+    if (disk->inodes[number].opened > 0 || names_hold(&disk->current, number) ||
+        names_hold(&disk->durable, number))
+        return true;
+    for (size_t i = 0; i < disk->unit_count; i++) {
+        if (disk->units[i].kind != UNIT_SECTOR && disk->units[i].inode == number)
+            return true;
+    }
+    return false;
+}
+
+static void disk_drop_sectors(struct sim_disk *disk, int inode)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < disk->unit_count; i++) {
+        if (disk->units[i].kind != UNIT_SECTOR || disk->units[i].inode != inode)
+            disk->units[kept++] = disk->units[i];
+    }
+    disk->unit_count = kept;
+}
+
+/* Frees inodes that nothing leads to any more. */
+static void disk_collect(struct sim_disk *disk)
+{
+    for (int i = 0; i < disk->inode_end; i++) {
+        if (disk->inodes[i].used && !inode_is_wanted(disk, i)) {
+            disk_drop_sectors(disk, i);
+            inode_free(&disk->inodes[i]);
+        }
+    }
+}
+
+static int inode_find_free(const struct sim_disk *disk)
+{
+    int number = 0;
+    while (number < INODES_MAX && disk->inodes[number].used)
+        number++;
+    return number;
+}
+
+int inode_take(struct sim_disk *disk, const char *name)
+{
+    int number = inode_find_free(disk);
+    if (number == INODES_MAX) {
+        disk_collect(disk);
+        number = inode_find_free(disk);
+    }
+    assert(number < INODES_MAX);
+    disk->inodes[number] = (struct inode){.used = true};
+    snprintf(disk->inodes[number].last_name, STORAGE_NAME_MAX, "%s", name);
+    if (number >= disk->inode_end)
+        disk->inode_end = number + 1;
+    return number;
 }
 
 /* --- units ----------------------------------------------------------------------------------- */
 
-static void inode_resize(uint8_t **bytes, uint64_t *size, uint64_t wanted)
-{
-    if (wanted <= *size)
-        return;
-    uint8_t *grown = realloc(*bytes, wanted);
-    assert(grown != NULL);
-    memset(grown + *size, 0, wanted - *size);
-    *bytes = grown;
-    *size = wanted;
-}
-
 static void unit_apply(struct inode *inodes, struct names *names, const struct unit *unit)
 {
-    struct inode *inode;
+    uint8_t *bytes;
     switch (unit->kind) {
     case UNIT_SECTOR:
-        inode = &inodes[unit->inode];
-        inode_resize(&inode->durable, &inode->durable_size, unit->offset + SECTOR);
-        assert(inode->durable != NULL);
-        memcpy(inode->durable + unit->offset, unit->bytes, SECTOR);
+        bytes = content_own(&inodes[unit->inode].durable, unit->offset + SECTOR);
+        memcpy(bytes + unit->offset, unit->of.bytes, SECTOR);
         break;
     case UNIT_LINK:
-        names_set(names, unit->name, unit->inode);
+        names_set(names, unit->of.link.name, unit->inode);
         break;
     case UNIT_UNLINK:
-        names_remove(names, unit->name);
+        names_remove(names, unit->of.link.name);
         break;
     case UNIT_RENAME:
-        names_remove(names, unit->from);
-        names_set(names, unit->name, unit->inode);
+        names_remove(names, unit->of.link.from);
+        names_set(names, unit->of.link.name, unit->inode);
         break;
     }
 }
@@ -100,7 +213,11 @@ struct unit *unit_add(struct sim_disk *disk, enum unit_kind kind, int inode)
         assert(disk->units != NULL);
     }
     struct unit *unit = &disk->units[disk->unit_count++];
-    *unit = (struct unit){.kind = kind, .inode = inode};
+    unit->kind = kind;
+    unit->inode = inode;
+    unit->offset = 0;
+    unit->of.link.name[0] = '\0';
+    unit->of.link.from[0] = '\0';
     return unit;
 }
 
@@ -115,11 +232,11 @@ void units_flush(struct sim_disk *disk, int inode, const char *directory)
         struct unit *unit = &disk->units[i];
         bool is_sector = unit->kind == UNIT_SECTOR;
         bool flushed = inode >= 0 ? is_sector && unit->inode == inode
-                                  : !is_sector && is_in_directory(unit->name, directory);
+                                  : !is_sector && is_in_directory(unit->of.link.name, directory);
         if (flushed)
             unit_apply(disk->inodes, &disk->durable, unit);
-        else
-            disk->units[kept++] = *unit;
+        else if (kept++ != i)
+            disk->units[kept - 1] = *unit;
     }
     disk->unit_count = kept;
 }
@@ -127,14 +244,37 @@ void units_flush(struct sim_disk *disk, int inode, const char *directory)
 void units_add_write(struct sim_disk *disk, int inode_number, const uint8_t *bytes, size_t length,
                      uint64_t offset)
 {
-    struct inode *inode = &disk->inodes[inode_number];
-    inode_resize(&inode->current, &inode->size, offset + length);
-    memcpy(inode->current + offset, bytes, length);
+    uint8_t *current = content_own(&disk->inodes[inode_number].current, offset + length);
+    memcpy(current + offset, bytes, length);
     for (size_t i = 0; i < length; i += SECTOR) {
         struct unit *unit = unit_add(disk, UNIT_SECTOR, inode_number);
         unit->offset = offset + i;
-        memcpy(unit->bytes, bytes + i, SECTOR);
+        memcpy(unit->of.bytes, bytes + i, SECTOR);
     }
+}
+
+void units_lose_some(struct sim_disk *disk, int inode_number)
+{
+    struct inode *inode = &disk->inodes[inode_number];
+    uint64_t size = inode_size(inode);
+    if (size == 0)
+        return;
+    uint64_t losing = disk_random(disk) % 5; /* quarters */
+    content_release(inode->current);
+    inode->current = content_share(inode->durable);
+    uint8_t *current = content_own(&inode->current, size);
+    size_t kept = 0;
+    for (size_t i = 0; i < disk->unit_count; i++) {
+        struct unit *unit = &disk->units[i];
+        bool is_its = unit->kind == UNIT_SECTOR && unit->inode == inode_number;
+        if (is_its && disk_random(disk) % 4 < losing)
+            continue;
+        if (is_its)
+            memcpy(current + unit->offset, unit->of.bytes, SECTOR);
+        if (kept++ != i)
+            disk->units[kept - 1] = *unit;
+    }
+    disk->unit_count = kept;
 }
 
 /* --- the disk -------------------------------------------------------------------------------- */
@@ -144,15 +284,14 @@ struct sim_disk *sim_disk_create(void)
     struct sim_disk *disk = calloc(1, sizeof(*disk));
     assert(disk != NULL);
     disk->storage.operations = &sim_storage_operations;
+    disk->off_at = UINT64_MAX;
     return disk;
 }
 
 void sim_disk_destroy(struct sim_disk *disk)
 {
-    for (int i = 0; i < disk->inode_count; i++) {
-        free(disk->inodes[i].durable);
-        free(disk->inodes[i].current);
-    }
+    for (int i = 0; i < disk->inode_end; i++)
+        inode_free(&disk->inodes[i]);
     free(disk->units);
     free(disk);
 }
@@ -167,20 +306,10 @@ size_t sim_disk_units(const struct sim_disk *disk)
     return disk->unit_count;
 }
 
-static uint8_t *bytes_copy(const uint8_t *bytes, uint64_t size)
-{
-    if (size == 0)
-        return NULL;
-    uint8_t *copy = malloc(size);
-    assert(copy != NULL);
-    memcpy(copy, bytes, size);
-    return copy;
-}
-
-/* Files of a directory that was lost are lost with it; so is what has no name. */
+/* Files of a directory that was lost are lost with it. */
 static void disk_drop_lost(struct sim_disk *disk)
 {
-    for (size_t i = 0; i < NAMES_MAX; i++) {
+    for (size_t i = 0; i < disk->durable.end; i++) {
         struct name *name = &disk->durable.slots[i];
         char directory[STORAGE_NAME_MAX];
         directory_of(name->text, directory);
@@ -189,66 +318,71 @@ static void disk_drop_lost(struct sim_disk *disk)
     }
 }
 
+static struct sim_disk *disk_copy(const struct sim_disk *disk)
+{
+    struct sim_disk *copy = sim_disk_create();
+    copy->capacity = disk->capacity;
+    copy->durable = disk->durable;
+    copy->inode_end = disk->inode_end;
+    for (int i = 0; i < disk->inode_end; i++) {
+        const struct inode *inode = &disk->inodes[i];
+        copy->inodes[i].used = inode->used;
+        copy->inodes[i].durable = content_share(inode->durable);
+        memcpy(copy->inodes[i].last_name, inode->last_name, STORAGE_NAME_MAX);
+    }
+    return copy;
+}
+
+/* Whether a change of a directory is lost, because it is or one before it in that directory was. */
+static bool directory_change_is_lost(const struct sim_disk *disk, const bool *keep, size_t change)
+{
+    char directory[STORAGE_NAME_MAX];
+    directory_of(disk->units[change].of.link.name, directory);
+    for (size_t i = 0; i <= change; i++) {
+        const struct unit *unit = &disk->units[i];
+        if (unit->kind != UNIT_SECTOR && !keep[i] && is_in_directory(unit->of.link.name, directory))
+            return true;
+    }
+    return false;
+}
+
 struct sim_disk *sim_disk_crash(const struct sim_disk *disk, const bool *keep)
 {
-    struct sim_disk *after = sim_disk_create();
-    after->capacity = disk->capacity;
-    after->durable = disk->durable;
-    after->inode_count = disk->inode_count;
-    for (int i = 0; i < disk->inode_count; i++) {
-        const struct inode *inode = &disk->inodes[i];
-        after->inodes[i].durable = bytes_copy(inode->durable, inode->durable_size);
-        after->inodes[i].durable_size = inode->durable_size;
-    }
-    /* From the last one on, so that most files grow once. */
-    for (size_t i = disk->unit_count; i-- > 0;) {
-        const struct unit *unit = &disk->units[i];
-        if (unit->kind == UNIT_SECTOR && keep[i])
-            inode_resize(&after->inodes[unit->inode].durable,
-                         &after->inodes[unit->inode].durable_size, unit->offset + SECTOR);
-    }
-    bool root_lost = false;
-    bool log_lost = false;
+    struct sim_disk *after = disk_copy(disk);
     for (size_t i = 0; i < disk->unit_count; i++) {
         const struct unit *unit = &disk->units[i];
-        bool *lost = is_in_directory(unit->name, "") ? &root_lost : &log_lost;
-        bool kept = keep[i];
-        if (unit->kind != UNIT_SECTOR) {
-            *lost |= !kept;
-            kept = !*lost;
-        }
+        bool kept = unit->kind == UNIT_SECTOR ? keep[i] : !directory_change_is_lost(disk, keep, i);
         if (kept)
             unit_apply(after->inodes, &after->durable, unit);
     }
     disk_drop_lost(after);
     after->current = after->durable;
-    for (int i = 0; i < after->inode_count; i++) {
-        struct inode *inode = &after->inodes[i];
-        inode->current = bytes_copy(inode->durable, inode->durable_size);
-        inode->size = inode->durable_size;
-    }
+    for (int i = 0; i < after->inode_end; i++)
+        after->inodes[i].current = content_share(after->inodes[i].durable);
+    disk_collect(after);
     return after;
 }
 
 struct sim_disk *sim_disk_kill(const struct sim_disk *disk)
 {
-    struct sim_disk *after = sim_disk_create();
-    after->capacity = disk->capacity;
-    after->durable = disk->durable;
+    struct sim_disk *after = disk_copy(disk);
     after->current = disk->current;
-    after->inode_count = disk->inode_count;
-    for (int i = 0; i < disk->inode_count; i++) {
-        const struct inode *inode = &disk->inodes[i];
-        after->inodes[i] = (struct inode){
-            .durable = bytes_copy(inode->durable, inode->durable_size),
-            .current = bytes_copy(inode->current, inode->size),
-            .durable_size = inode->durable_size,
-            .size = inode->size,
-        };
-    }
+    for (int i = 0; i < disk->inode_end; i++)
+        after->inodes[i].current = content_share(disk->inodes[i].current);
     for (size_t i = 0; i < disk->unit_count; i++)
         *unit_add(after, UNIT_SECTOR, 0) = disk->units[i];
+    disk_collect(after);
     return after;
+}
+
+void sim_disk_power_off(struct sim_disk *disk, uint64_t count)
+{
+    disk->off_at = disk->operations + count;
+}
+
+bool sim_disk_is_off(const struct sim_disk *disk)
+{
+    return disk->operations >= disk->off_at;
 }
 
 uint64_t sim_disk_operations(const struct sim_disk *disk)
@@ -261,6 +395,16 @@ void sim_disk_fail(struct sim_disk *disk, uint64_t nth, int error, bool for_ever
     disk->fail_at = nth == 0 ? 0 : disk->operations + nth;
     disk->fail_error = error;
     disk->fail_for_ever = for_ever;
+}
+
+void sim_disk_set_faults(struct sim_disk *disk, const uint32_t per_million[SIM_OPERATIONS],
+                         int error, uint64_t seed)
+{
+    memset(disk->fault_per_million, 0, sizeof(disk->fault_per_million));
+    if (per_million != NULL)
+        memcpy(disk->fault_per_million, per_million, sizeof(disk->fault_per_million));
+    disk->fault_error = error;
+    disk->fault_random = seed;
 }
 
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t bytes)
@@ -280,26 +424,56 @@ void sim_disk_watch(struct sim_disk *disk, void (*changed)(void *context, struct
     disk->changed_context = context;
 }
 
+void sim_disk_observe(struct sim_disk *disk,
+                      void (*seen)(void *context, const struct sim_event *event), void *context)
+{
+    disk->seen = seen;
+    disk->seen_context = context;
+}
+
 uint8_t *sim_disk_bytes(struct sim_disk *disk, const char *text, uint64_t *size)
 {
     assert(disk->unit_count == 0);
     const struct name *name = names_find(&disk->current, text);
     if (name == NULL)
         return NULL;
-    *size = disk->inodes[name->inode].size;
-    return disk->inodes[name->inode].current;
+    struct inode *inode = &disk->inodes[name->inode];
+    *size = inode_size(inode);
+    return *size == 0 ? NULL : content_own(&inode->current, *size);
 }
 
 void sim_disk_put(struct sim_disk *disk, const char *text, const uint8_t *bytes, uint64_t size)
 {
-    assert(disk->inode_count < INODES_MAX);
-    int number = disk->inode_count++;
-    disk->inodes[number] = (struct inode){
-        .durable = bytes_copy(bytes, size),
-        .current = bytes_copy(bytes, size),
-        .durable_size = size,
-        .size = size,
-    };
+    int number = inode_take(disk, text);
+    if (size > 0)
+        memcpy(content_own(&disk->inodes[number].durable, size), bytes, size);
+    disk->inodes[number].current = content_share(disk->inodes[number].durable);
     names_set(&disk->current, text, number);
     names_set(&disk->durable, text, number);
+}
+
+bool sim_disk_flip(struct sim_disk *disk, const char *text, uint64_t offset, unsigned bit)
+{
+    const struct name *name = names_find(&disk->current, text);
+    if (name == NULL || name->inode < 0)
+        return false;
+    struct inode *inode = &disk->inodes[name->inode];
+    if (inode->durable == NULL || inode->durable->size <= offset || inode_size(inode) <= offset)
+        return false;
+    uint8_t mask = (uint8_t)(1U << (bit % 8));
+    content_own(&inode->durable, inode->durable->size)[offset] ^= mask;
+    content_own(&inode->current, inode->current->size)[offset] ^= mask;
+    return true;
+}
+
+const char *sim_disk_file(const struct sim_disk *disk, size_t number, uint64_t *size)
+{
+    for (size_t i = 0; i < disk->current.end; i++) {
+        const struct name *name = &disk->current.slots[i];
+        if (name->text[0] == '\0' || name->inode < 0 || number-- > 0)
+            continue;
+        *size = inode_size(&disk->inodes[name->inode]);
+        return name->text;
+    }
+    return NULL;
 }

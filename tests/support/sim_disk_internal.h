@@ -7,14 +7,23 @@
 
 #include "support/sim_disk.h"
 
-enum { INODES_MAX = 256, NAMES_MAX = 64, SECTOR = STORAGE_SECTOR_BYTES };
+enum { INODES_MAX = 256, NAMES_MAX = 192, SECTOR = STORAGE_SECTOR_BYTES };
+
+/* The content of a file; copies of a disk, and durable and current content, share it until one of
+ * them is written to. */
+struct content {
+    size_t users;
+    uint64_t size;
+    uint8_t bytes[];
+};
 
 struct inode {
-    uint8_t *durable;
-    uint8_t *current;
-    uint64_t durable_size;
-    uint64_t size;
+    struct content *durable; /* NULL: empty */
+    struct content *current;
     const void *locked_by;
+    unsigned opened;
+    bool used;
+    char last_name[STORAGE_NAME_MAX]; /* for those who look on */
 };
 
 struct name {
@@ -24,6 +33,7 @@ struct name {
 
 struct names {
     struct name slots[NAMES_MAX];
+    size_t end; /* no slot from here on was ever taken */
 };
 
 enum unit_kind { UNIT_SECTOR, UNIT_LINK, UNIT_UNLINK, UNIT_RENAME };
@@ -32,15 +42,19 @@ struct unit {
     enum unit_kind kind;
     int inode;
     uint64_t offset;
-    uint8_t bytes[SECTOR];
-    char name[STORAGE_NAME_MAX];
-    char from[STORAGE_NAME_MAX];
+    union {
+        uint8_t bytes[SECTOR];
+        struct {
+            char name[STORAGE_NAME_MAX];
+            char from[STORAGE_NAME_MAX];
+        } link;
+    } of;
 };
 
 struct sim_disk {
     struct storage storage;
     struct inode inodes[INODES_MAX];
-    int inode_count;
+    int inode_end; /* no inode from here on was ever used */
     struct names durable;
     struct names current;
     struct unit *units;
@@ -49,21 +63,31 @@ struct sim_disk {
     uint64_t capacity;
     bool hold_completions;
     uint64_t operations;
+    uint64_t off_at; /* operations that are done; UINT64_MAX: the power stays on */
     uint64_t fail_at;
     int fail_error;
     bool fail_for_ever;
+    uint32_t fault_per_million[SIM_OPERATIONS];
+    int fault_error;
+    uint64_t fault_random;
     void (*changed)(void *context, struct sim_disk *disk);
     void *changed_context;
+    void (*seen)(void *context, const struct sim_event *event);
+    void *seen_context;
 };
 
 /* --- sim_disk.c */
 
-/* NULL: no such name. "" finds a free slot. */
+/* NULL: no such name. */
 struct name *names_find(struct names *names, const char *text);
 void names_set(struct names *names, const char *text, int inode);
 void names_remove(struct names *names, const char *text);
 void directory_of(const char *name, char directory[STORAGE_NAME_MAX]);
 bool is_in_directory(const char *name, const char *directory);
+
+/* A free inode, now used. */
+int inode_take(struct sim_disk *disk, const char *name);
+uint64_t inode_size(const struct inode *inode);
 
 struct unit *unit_add(struct sim_disk *disk, enum unit_kind kind, int inode);
 
@@ -73,6 +97,12 @@ void units_flush(struct sim_disk *disk, int inode, const char *directory);
 /* A write: seen at once, not durable. */
 void units_add_write(struct sim_disk *disk, int inode_number, const uint8_t *bytes, size_t length,
                      uint64_t offset);
+
+/* After a fault: some units of the inode are gone as if they had never been written. */
+void units_lose_some(struct sim_disk *disk, int inode_number);
+
+/* splitmix64, public domain, Sebastiano Vigna */
+uint64_t disk_random(struct sim_disk *disk);
 
 /* --- sim_storage.c */
 
