@@ -109,8 +109,8 @@ struct log_options {
     /* One line of the operator's log (key=value, no newline). Any thread. May be NULL. */
     void (*log_line)(void *context, const char *line);
     void *log_context;
-    /* false: segments are prepared inside log_commit() and log_open() by the calling thread, for
-     * the simulator; true: by a background thread. */
+    /* false: segments are prepared inside log_commit(), log_open() and log_step() by the calling
+     * thread, for the simulator; true: by a background thread. */
     bool background;
 };
 
@@ -183,6 +183,10 @@ int log_failed(const struct log *log);
 /* Whether new changes should be refused now: 0, or -ENOSPC (fewer than two zeroed spare segments
  * and no room for more, or less than 5 percent of the disk free). Thread: any. */
 int log_writable(const struct log *log);
+
+/* With options.background false, what the background thread does otherwise: looks at the free space
+ * and makes segments that are missing. true: one was made. Thread: the one that commits. */
+bool log_step(struct log *log);
 
 enum { LOG_HISTOGRAM_BUCKETS = 24 };
 

@@ -92,6 +92,15 @@ int log_spares_fill(struct log *log, uint32_t count)
     }
 }
 
+bool log_step(struct log *log)
+{
+    assert(!log->options.background);
+    uint64_t before = log->spare_number;
+    if (log_failed(log) == 0)
+        (void)log_spares_fill(log, LOG_SPARES); /* a failure has poisoned the log */
+    return log->spare_number != before;
+}
+
 static void log_spares_pause(struct log *log, long milliseconds)
 {
     struct timespec until;

@@ -23,8 +23,7 @@ int waiters_init(struct waiters *waiters)
         return -ENOMEM;
     }
     waiters->free = WAITER_NONE;
-    for (int32_t number = FLORIN_WAITERS_MAX - 1; number >= 0; number--)
-        waiters_give_back(waiters, number);
+    waiters->free_count = FLORIN_WAITERS_MAX;
     return 0;
 }
 
@@ -38,11 +37,13 @@ void waiters_deinit(struct waiters *waiters)
 
 int32_t waiters_take(struct waiters *waiters)
 {
+    if (waiters->free_count == 0)
+        return WAITER_NONE;
+    waiters->free_count--;
     int32_t number = waiters->free;
     if (number == WAITER_NONE)
-        return WAITER_NONE;
+        return waiters->untouched++;
     waiters->free = waiters->pool[number].next;
-    waiters->free_count--;
     return number;
 }
 

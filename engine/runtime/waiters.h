@@ -55,7 +55,8 @@ struct waiter_batch {
 
 struct waiters {
     struct waiter *pool;
-    int32_t free;
+    int32_t free;      /* given back */
+    int32_t untouched; /* from here on nobody was ever taken: memory comes as it is needed */
     uint32_t free_count;
     uint32_t unanswered;          /* in staging and batches */
     struct waiter_batch staging;  /* last_lsn is not known yet */
