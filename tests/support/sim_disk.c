@@ -87,6 +87,13 @@ void names_set(struct names *names, const char *text, int inode)
     name->inode = inode;
 }
 
+/* Most slots were never taken: their memory stays untouched. */
+void names_copy(struct names *to, const struct names *from)
+{
+    memcpy(to->slots, from->slots, from->end * sizeof(from->slots[0]));
+    to->end = from->end;
+}
+
 static bool names_hold(const struct names *names, int inode)
 {
     for (size_t i = 0; i < names->end; i++) {
@@ -241,6 +248,19 @@ void units_flush(struct sim_disk *disk, int inode, const char *directory)
     disk->unit_count = kept;
 }
 
+void units_flush_directories(struct sim_disk *disk)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < disk->unit_count; i++) {
+        if (disk->units[i].kind != UNIT_SECTOR)
+            unit_apply(disk->inodes, &disk->durable, &disk->units[i]);
+        else if (kept++ != i)
+            disk->units[kept - 1] = disk->units[i];
+    }
+    disk->unit_count = kept;
+    disk_collect(disk);
+}
+
 void units_add_write(struct sim_disk *disk, int inode_number, const uint8_t *bytes, size_t length,
                      uint64_t offset)
 {
@@ -322,7 +342,7 @@ static struct sim_disk *disk_copy(const struct sim_disk *disk)
 {
     struct sim_disk *copy = sim_disk_create();
     copy->capacity = disk->capacity;
-    copy->durable = disk->durable;
+    names_copy(&copy->durable, &disk->durable);
     copy->inode_end = disk->inode_end;
     for (int i = 0; i < disk->inode_end; i++) {
         const struct inode *inode = &disk->inodes[i];
@@ -356,7 +376,7 @@ struct sim_disk *sim_disk_crash(const struct sim_disk *disk, const bool *keep)
             unit_apply(after->inodes, &after->durable, unit);
     }
     disk_drop_lost(after);
-    after->current = after->durable;
+    names_copy(&after->current, &after->durable);
     for (int i = 0; i < after->inode_end; i++)
         after->inodes[i].current = content_share(after->inodes[i].durable);
     disk_collect(after);
@@ -366,7 +386,7 @@ struct sim_disk *sim_disk_crash(const struct sim_disk *disk, const bool *keep)
 struct sim_disk *sim_disk_kill(const struct sim_disk *disk)
 {
     struct sim_disk *after = disk_copy(disk);
-    after->current = disk->current;
+    names_copy(&after->current, &disk->current);
     for (int i = 0; i < disk->inode_end; i++)
         after->inodes[i].current = content_share(disk->inodes[i].current);
     for (size_t i = 0; i < disk->unit_count; i++)
@@ -377,7 +397,8 @@ struct sim_disk *sim_disk_kill(const struct sim_disk *disk)
 
 void sim_disk_power_off(struct sim_disk *disk, uint64_t count)
 {
-    disk->off_at = disk->operations + count;
+    bool for_ever = count > UINT64_MAX - disk->operations;
+    disk->off_at = for_ever ? UINT64_MAX : disk->operations + count;
 }
 
 bool sim_disk_is_off(const struct sim_disk *disk)

@@ -42,7 +42,8 @@ struct sim_disk *sim_disk_crash(const struct sim_disk *disk, const bool *keep);
 struct sim_disk *sim_disk_kill(const struct sim_disk *disk);
 
 /* The next `count` operations are done, all after them answer -EIO and change nothing: what the
- * process still tries after the power has failed is without effect. Units stay as they are. */
+ * process still tries after the power has failed is without effect. Units stay as they are.
+ * UINT64_MAX: the power stays on. */
 void sim_disk_power_off(struct sim_disk *disk, uint64_t count);
 
 /* Whether no operation is left to be done. */

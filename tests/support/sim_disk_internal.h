@@ -7,7 +7,13 @@
 
 #include "support/sim_disk.h"
 
-enum { INODES_MAX = 256, NAMES_MAX = 192, SECTOR = STORAGE_SECTOR_BYTES };
+enum {
+    INODES_MAX = 2048,
+    NAMES_MAX = 2048,
+    SECTOR = STORAGE_SECTOR_BYTES,
+    /* With more of them the file system writes down the changes of directories by itself. */
+    UNITS_MANY = 4000,
+};
 
 /* The content of a file; copies of a disk, and durable and current content, share it until one of
  * them is written to. */
@@ -81,6 +87,7 @@ struct sim_disk {
 /* NULL: no such name. */
 struct name *names_find(struct names *names, const char *text);
 void names_set(struct names *names, const char *text, int inode);
+void names_copy(struct names *to, const struct names *from);
 void names_remove(struct names *names, const char *text);
 void directory_of(const char *name, char directory[STORAGE_NAME_MAX]);
 bool is_in_directory(const char *name, const char *directory);
@@ -93,6 +100,9 @@ struct unit *unit_add(struct sim_disk *disk, enum unit_kind kind, int inode);
 
 /* Makes units durable: the sectors of an inode, or the changes of a directory (inode < 0). */
 void units_flush(struct sim_disk *disk, int inode, const char *directory);
+
+/* Makes all changes of directories durable, and forgets what was written to removed files. */
+void units_flush_directories(struct sim_disk *disk);
 
 /* A write: seen at once, not durable. */
 void units_add_write(struct sim_disk *disk, int inode_number, const uint8_t *bytes, size_t length,

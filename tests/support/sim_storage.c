@@ -231,6 +231,8 @@ static int sim_write(struct storage_file *file, const void *buffer, size_t lengt
         return error;
     if (error == 0 && !disk_has_room(disk, inode, offset + length))
         return disk_end(disk, &event, has_power, -ENOSPC);
+    if (disk->unit_count > UNITS_MANY)
+        units_flush_directories(disk);
     units_add_write(disk, number_of(file), buffer, length, offset);
     if (error != 0)
         disk_lose_some(disk, &event, number_of(file));
@@ -333,7 +335,9 @@ static int sim_list(struct storage *storage, const char *directory,
     disk_end(disk, &event, has_power, error);
     if (error != 0)
         return error;
-    struct names snapshot = disk->current; /* visit may remove files */
+    _Static_assert(sizeof(struct names) < 1 << 20, "fits on the stack");
+    struct names snapshot; /* visit may remove files */
+    names_copy(&snapshot, &disk->current);
     size_t skip = directory[0] == '\0' ? 0 : strlen(directory) + 1;
     for (size_t i = 0; i < snapshot.end; i++) {
         const struct name *name = &snapshot.slots[i];

@@ -1,0 +1,229 @@
+/* simulation.h - one seed: a ledger, its disk, its clients and its misfortunes, under one thread.
+ *
+ *     simulate.c      seeds, options, the table of counters
+ *     simulation.c    the lives of one ledger: open, run, end somehow, again
+ *     plan.c          what the seed draws: sizes, rates, kinds of ends
+ *     schedule.c      who does the next step: a worker, a client, the disk, the background, time
+ *     workload.c      which command comes next, with which key
+ *     life.c          a start (with faults in it), a stop, a crash
+ *     disk_eye.c      what the disk and the ledger's log tell of what happens
+ *     audit.c         after every start: all accounts, keys in doubt, a sample of the others
+ *     reference.c     what answers are right
+ *
+ * Everything is drawn from the seed's random numbers, in one order: the same seed does the same.
+ *
+ * Thread: one.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_H
+#define TESTS_SIMULATION_SIMULATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "florin.h"
+#include "simulation/counters.h"
+#include "simulation/random.h"
+#include "simulation/reference.h"
+#include "support/sim_disk.h"
+
+struct channel;
+struct worker;
+
+enum {
+    SIM_WORKERS_MAX = 4,
+    SIM_ACCOUNTS_MAX = 24,
+    SIM_KEYS_MAX = 2048,
+    SIM_CONTENTS = 3, /* as which an account may be opened */
+    SIM_FAILURE_BYTES = 512,
+};
+
+/* --- plan.c ---------------------------------------------------------------------------------- */
+
+/* Drawn once a seed. */
+struct plan {
+    uint64_t operations; /* commands of the workload */
+    uint64_t segment_bytes;
+    unsigned workers_max;
+    bool workers_change;
+    uint64_t accounts_max;
+    uint64_t keys_memory;
+    uint64_t checkpoint_bytes;
+    uint64_t retain_bytes;
+    uint64_t commit_timeout_ms;
+    unsigned accounts; /* that commands name */
+    unsigned hot_accounts;
+    unsigned in_flight_max;
+    unsigned life_operations;        /* commands of one life, about */
+    uint32_t faults[SIM_OPERATIONS]; /* per million, in lives with faults */
+    unsigned faults_percent;         /* of lives */
+    unsigned full_percent;           /* of lives that meet a full disk */
+    unsigned rot_percent;            /* of starts */
+    unsigned start_crash_percent;    /* of starts */
+    unsigned start_fault_percent;
+    unsigned hold_percent; /* of disk steps that stop completions */
+    unsigned long_hold_percent;
+    unsigned pause_percent;    /* of client steps after which clients think */
+    unsigned spurious_percent; /* of rounds of a worker that has nothing to do */
+    unsigned jump_percent;     /* of steps of time in which the wall clock jumps */
+    unsigned read_percent;
+    unsigned key_percent;      /* of changes */
+    unsigned retry_percent;    /* of changes with key */
+    unsigned expected_percent; /* of changes */
+    unsigned other_body_percent;
+    unsigned weight_worker, weight_client, weight_disk, weight_background, weight_time;
+    unsigned end_clean, end_kill, end_power, end_power_later; /* weights */
+};
+
+void plan_draw(struct plan *plan, struct random *random);
+
+/* --- the simulation -------------------------------------------------------------------------- */
+
+struct sim_worker {
+    struct worker *worker;
+    struct channel *channel;
+    bool awake;
+    uint64_t due_ns;    /* UINT64_MAX: never */
+    uint64_t looked_at; /* simulation->activity when it was last found without mail */
+};
+
+struct sim_key {
+    unsigned account;
+    char name[16];
+    struct florin_command command; /* of the first attempt */
+    unsigned flying;
+    unsigned life; /* of the newest attempt */
+    bool doubt;    /* an answer was lost or "unknown" */
+    bool unknown;  /* "unknown" */
+};
+
+/* What the simulation remembers of an attempt in flight, by the attempt's number. */
+struct sim_attempt {
+    unsigned account;
+    unsigned key;
+    enum florin_command_kind kind;
+    uint64_t version; /* shown when it was sent */
+};
+
+struct workload {
+    char ids[SIM_ACCOUNTS_MAX][32];
+    struct florin_command openings[SIM_ACCOUNTS_MAX][SIM_CONTENTS];
+    struct sim_key keys[SIM_KEYS_MAX];
+    unsigned key_count; /* key numbers begin with 1 */
+    struct sim_attempt *attempts;
+    size_t attempt_max;
+    uint64_t sent; /* commands of the workload */
+    uint64_t pause_until_ns;
+};
+
+struct trace {
+    uint64_t hash;
+    bool printed;
+};
+
+struct simulation {
+    uint64_t seed;
+    struct random random;
+    struct plan plan;
+    struct trace trace;
+    struct counters *counters;
+    struct reference *reference;
+    struct workload workload;
+
+    struct sim_disk *disk;
+    struct florin *ledger; /* NULL: not running */
+    struct sim_worker workers[SIM_WORKERS_MAX];
+    unsigned worker_count;
+    uint64_t activity; /* steps in which somebody may have been woken */
+    unsigned flying;
+    unsigned life;
+    bool held; /* the disk completes nothing */
+    uint64_t held_until_ns;
+    bool storage_was_full;
+
+    /* what the disk has shown since somebody last looked */
+    uint64_t faults_seen;
+    enum sim_operation last_operation;
+    char last_name[STORAGE_NAME_MAX];
+    bool commit_under_way;
+    bool recovering;  /* a start is under way */
+    bool wiped_start; /* it has written over the start of a segment */
+    bool creating;    /* there is no meta yet */
+
+    bool failed;
+    char failure[SIM_FAILURE_BYTES];
+};
+
+/* Runs one seed. false: `failure` says what was wrong. */
+bool simulation_run(struct simulation *simulation);
+
+/* --- trace ----------------------------------------------------------------------------------- */
+
+/* `what` has at most 8 significant letters. */
+void trace(struct simulation *simulation, const char *what, uint64_t a, uint64_t b, uint64_t c);
+void trace_text(struct simulation *simulation, const char *what, const char *text);
+
+__attribute__((format(printf, 2, 3))) void simulation_fail(struct simulation *simulation,
+                                                           const char *format, ...);
+
+/* --- workload.c ------------------------------------------------------------------------------ */
+
+void workload_init(struct simulation *simulation);
+void workload_deinit(struct simulation *simulation);
+
+/* Sends the next command. */
+void workload_send(struct simulation *simulation);
+
+/* Sends a read, or the command of a key once more. */
+void workload_send_read(struct simulation *simulation, unsigned account);
+void workload_send_key(struct simulation *simulation, unsigned key);
+
+/* An answer has come. */
+void workload_answer(struct simulation *simulation, const struct florin_result *result);
+
+/* The process has ended. */
+void workload_crash(struct simulation *simulation);
+
+/* --- life.c ---------------------------------------------------------------------------------- */
+
+/* Starts the ledger, through as many failed starts as the plan likes. */
+void life_begin(struct simulation *simulation);
+
+/* Ends the ledger and leaves the disk that is found afterwards. */
+void life_stop(struct simulation *simulation);
+void life_kill(struct simulation *simulation);
+void life_lose_power(struct simulation *simulation);
+
+/* The log has failed: everybody gets an answer, the process ends. */
+void life_fail(struct simulation *simulation);
+
+/* --- disk_eye.c ------------------------------------------------------------------------------ */
+
+/* From now on the simulation sees what this disk does. */
+void disk_eye_open(struct simulation *simulation, struct sim_disk *disk);
+
+/* One line of the ledger's log. */
+void disk_eye_log_line(void *context, const char *line);
+
+/* --- schedule.c ------------------------------------------------------------------------------ */
+
+/* One step of anybody. */
+void schedule_step(struct simulation *simulation);
+
+/* A round of one worker, and its answers taken. */
+void schedule_round(struct simulation *simulation, unsigned number);
+
+/* Steps of workers, without clients and faults, until nothing is in flight. */
+void schedule_drain(struct simulation *simulation);
+
+void schedule_release_disk(struct simulation *simulation);
+
+/* --- audit.c --------------------------------------------------------------------------------- */
+
+/* Compares the started ledger with the reference; `all`: every key that was ever used. */
+void audit_run(struct simulation *simulation, bool all);
+
+/* Compares it without leaving a trace in the reference. */
+void audit_peek(struct simulation *simulation);
+
+#endif

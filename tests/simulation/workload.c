@@ -1,0 +1,367 @@
+/* workload.c - commands of clients: few hot accounts and some cold, keys that come again.
+ *
+ * A key's first command is kept, so that it can be sent again as it was, or with another body.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/runtime/clock.h"
+#include "engine/runtime/worker.h"
+#include "simulation/simulation.h"
+
+static const char no_account[] = "no account";
+
+/* --- what there is to name ------------------------------------------------------------------- */
+
+static void init_openings(struct workload *workload, unsigned account)
+{
+    static const char *const currencies[SIM_CONTENTS] = {"USD", "JPY", "KWD"};
+    static const char metadata[] = "{\"kind\":\"cold\"}";
+    for (unsigned i = 0; i < SIM_CONTENTS; i++) {
+        struct florin_command *opening = &workload->openings[account][i];
+        *opening = (struct florin_command){
+            .kind = FLORIN_OPEN_ACCOUNT,
+            .account = workload->ids[account],
+            .account_length = strlen(workload->ids[account]),
+            .currency = currencies[(account + i) % SIM_CONTENTS],
+            .currency_length = 3,
+            .amount_minor = (int64_t)(account * 1000 + i * 77),
+            .minimum_balance_minor = account % 4 == 1 ? -(int64_t)(500 + i) : 0,
+        };
+        if ((account + i) % 2 == 0) {
+            opening->metadata = metadata;
+            opening->metadata_length = sizeof metadata - 1;
+        }
+        if (account % 8 == 5)
+            opening->amount_minor = INT64_MAX - 3000000;
+    }
+}
+
+void workload_init(struct simulation *simulation)
+{
+    struct workload *workload = &simulation->workload;
+    *workload = (struct workload){0};
+    for (unsigned i = 0; i < SIM_ACCOUNTS_MAX; i++) {
+        /* some ids are longer than what an account holds inline */
+        snprintf(workload->ids[i], sizeof workload->ids[i], "%s%u",
+                 i % 5 == 3 ? "savings-of-customer:" : "a", i);
+        init_openings(workload, i);
+    }
+}
+
+void workload_deinit(struct simulation *simulation)
+{
+    free(simulation->workload.attempts);
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+static void note_attempt(struct simulation *simulation, uint32_t number, unsigned account,
+                         unsigned key, enum florin_command_kind kind)
+{
+    struct workload *workload = &simulation->workload;
+    if (number >= workload->attempt_max) {
+        workload->attempt_max = number * 2 + 1024;
+        workload->attempts =
+            realloc(workload->attempts, workload->attempt_max * sizeof *workload->attempts);
+        assert(workload->attempts != NULL);
+    }
+    workload->attempts[number] = (struct sim_attempt){
+        .account = account,
+        .key = key,
+        .kind = kind,
+        .version = reference_version(simulation->reference, account),
+    };
+    if (key == REFERENCE_NO_KEY)
+        return;
+    struct sim_key *used = &workload->keys[key];
+    if (used->flying > 0)
+        count(simulation->counters, COUNT_same_key_concurrently);
+    used->flying++;
+}
+
+static void send_command(struct simulation *simulation, unsigned account, unsigned key,
+                         struct florin_command *command, enum florin_status malformed)
+{
+    uint32_t number = reference_invoke(simulation->reference, account, key, command, malformed);
+    note_attempt(simulation, number, account, key, command->kind);
+    unsigned at = (unsigned)random_below(&simulation->random, simulation->worker_count);
+    struct sim_worker *worker = &simulation->workers[at];
+    command->user_data = number;
+    trace(simulation, "send", number, account << 16 | key, (uint64_t)command->amount_minor);
+    enum florin_status status = worker_submit(worker->worker, command);
+    simulation->flying++;
+    worker->awake = true;
+    if (status == FLORIN_APPLIED) {
+        if (simulation->storage_was_full && command->kind != FLORIN_READ_ACCOUNT) {
+            simulation->storage_was_full = false;
+            count(simulation->counters, COUNT_storage_resumed);
+        }
+        return;
+    }
+    const struct florin_result refusal = {
+        .user_data = number, .status = status, .kind = command->kind};
+    workload_answer(simulation, &refusal);
+}
+
+void workload_send_read(struct simulation *simulation, unsigned account)
+{
+    struct florin_command command = {
+        .kind = FLORIN_READ_ACCOUNT,
+        .account = simulation->workload.ids[account],
+        .account_length = strlen(simulation->workload.ids[account]),
+    };
+    send_command(simulation, account, REFERENCE_NO_KEY, &command, FLORIN_APPLIED);
+}
+
+void workload_send_key(struct simulation *simulation, unsigned key)
+{
+    struct sim_key *used = &simulation->workload.keys[key];
+    struct florin_command command = used->command;
+    send_command(simulation, used->account, key, &command, FLORIN_APPLIED);
+}
+
+/* --- drawing --------------------------------------------------------------------------------- */
+
+static unsigned draw_account(struct simulation *simulation)
+{
+    const struct plan *plan = &simulation->plan;
+    unsigned hot = plan->hot_accounts < plan->accounts ? plan->hot_accounts : plan->accounts;
+    bool is_hot = random_percent(&simulation->random, 70);
+    return (unsigned)random_below(&simulation->random, is_hot ? hot : plan->accounts);
+}
+
+static void send_opening(struct simulation *simulation, unsigned account)
+{
+    unsigned content = (unsigned)random_below(&simulation->random, SIM_CONTENTS);
+    if (random_percent(&simulation->random, 70))
+        content = account % SIM_CONTENTS;
+    struct florin_command command = simulation->workload.openings[account][content];
+    send_command(simulation, account, REFERENCE_NO_KEY, &command, FLORIN_APPLIED);
+}
+
+static void draw_amount(struct random *random, struct florin_command *command)
+{
+    command->kind = random_percent(random, 60) ? FLORIN_DEPOSIT : FLORIN_WITHDRAW;
+    /* mostly different from each other, so that each explains one change only */
+    command->amount_minor = (int64_t)random_between(random, 1, 1000000);
+    if (random_percent(random, 20))
+        command->amount_minor = (int64_t)random_between(random, 1, 5);
+    if (random_percent(random, 10)) {
+        command->amount_is_decimal = true;
+        command->amount_scale = (uint8_t)random_below(random, 4);
+    }
+}
+
+static void draw_expected(struct simulation *simulation, unsigned account,
+                          struct florin_command *command)
+{
+    struct random *random = &simulation->random;
+    if (!random_percent(random, simulation->plan.expected_percent))
+        return;
+    uint64_t shown = reference_version(simulation->reference, account);
+    command->expected_version = random_percent(random, 60) ? shown : random_between(random, 1, 40);
+    command->expected_by_precondition = random_percent(random, 30);
+}
+
+static struct florin_command draw_posting(struct simulation *simulation, unsigned account)
+{
+    struct florin_command command = {
+        .account = simulation->workload.ids[account],
+        .account_length = strlen(simulation->workload.ids[account]),
+    };
+    draw_amount(&simulation->random, &command);
+    draw_expected(simulation, account, &command);
+    return command;
+}
+
+static unsigned take_key(struct workload *workload, unsigned account,
+                         struct florin_command *command)
+{
+    if (workload->key_count + 1 >= SIM_KEYS_MAX)
+        return REFERENCE_NO_KEY;
+    unsigned number = ++workload->key_count;
+    struct sim_key *key = &workload->keys[number];
+    *key = (struct sim_key){.account = account};
+    /* the same few names on all accounts: a key belongs to its account */
+    unsigned same = 0;
+    for (unsigned i = 1; i < number; i++)
+        same += workload->keys[i].account == account;
+    snprintf(key->name, sizeof key->name, "k%u", same);
+    command->key = key->name;
+    command->key_length = strlen(key->name);
+    key->command = *command;
+    return number;
+}
+
+/* A command with a key that was used before. */
+static void send_retry(struct simulation *simulation)
+{
+    struct workload *workload = &simulation->workload;
+    struct random *random = &simulation->random;
+    unsigned number = 1 + (unsigned)random_below(random, workload->key_count);
+    if (random_percent(random, 60)) { /* a recent one: it may be in flight */
+        unsigned recent = workload->key_count < 8 ? workload->key_count : 8;
+        number = workload->key_count - (unsigned)random_below(random, recent);
+    }
+    struct sim_key *key = &workload->keys[number];
+    struct florin_command command = key->command;
+    if (random_percent(random, simulation->plan.other_body_percent)) {
+        command.amount_is_decimal = false;
+        draw_amount(random, &command);
+        draw_expected(simulation, key->account, &command);
+        if (key->flying > 0)
+            count(simulation->counters, COUNT_other_body_concurrently);
+    }
+    send_command(simulation, key->account, number, &command, FLORIN_APPLIED);
+}
+
+static void send_malformed(struct simulation *simulation, unsigned account)
+{
+    struct florin_command command = draw_posting(simulation, account);
+    command.expected_version = 0;
+    enum florin_status status = FLORIN_INVALID_AMOUNT;
+    if (random_percent(&simulation->random, 50)) {
+        command.account = no_account;
+        command.account_length = sizeof no_account - 1;
+        status = FLORIN_INVALID_ACCOUNT_ID;
+    } else {
+        command.amount_minor = 0;
+    }
+    send_command(simulation, account, REFERENCE_NO_KEY, &command, status);
+}
+
+static void send_posting(struct simulation *simulation, unsigned account)
+{
+    struct workload *workload = &simulation->workload;
+    const struct plan *plan = &simulation->plan;
+    bool with_key = random_percent(&simulation->random, plan->key_percent);
+    if (with_key && workload->key_count > 0 &&
+        random_percent(&simulation->random, plan->retry_percent)) {
+        send_retry(simulation);
+        return;
+    }
+    struct florin_command command = draw_posting(simulation, account);
+    unsigned key = with_key ? take_key(workload, account, &command) : REFERENCE_NO_KEY;
+    send_command(simulation, account, key, &command, FLORIN_APPLIED);
+}
+
+void workload_send(struct simulation *simulation)
+{
+    struct random *random = &simulation->random;
+    unsigned account = draw_account(simulation);
+    simulation->workload.sent++;
+    if (random_percent(random, simulation->plan.pause_percent))
+        simulation->workload.pause_until_ns =
+            clock_monotonic_ns() + random_between(random, 1, 40) * 1000000;
+    if (random_percent(random, 1))
+        send_malformed(simulation, account);
+    else if (random_percent(random, simulation->plan.read_percent))
+        workload_send_read(simulation, account);
+    else if (random_percent(random, 4) || reference_version(simulation->reference, account) == 0)
+        send_opening(simulation, account);
+    else
+        send_posting(simulation, account);
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+static void count_status(struct simulation *simulation, const struct florin_result *result)
+{
+    static const struct {
+        enum florin_status status;
+        enum counter counter;
+    } of_status[] = {
+        {FLORIN_COMMIT_UNKNOWN, COUNT_commit_unknown}, {FLORIN_NOT_COMMITTED, COUNT_not_committed},
+        {FLORIN_STORAGE_FULL, COUNT_storage_full},     {FLORIN_KEY_REUSED, COUNT_key_reused},
+        {FLORIN_ACCOUNT_EXISTS, COUNT_account_exists}, {FLORIN_KEYS_FULL, COUNT_keys_full},
+    };
+    for (size_t i = 0; i < sizeof of_status / sizeof of_status[0]; i++) {
+        if (of_status[i].status == result->status)
+            count(simulation->counters, of_status[i].counter);
+    }
+    if (result->status == FLORIN_STORAGE_FULL)
+        simulation->storage_was_full = true;
+}
+
+static void count_replay_after_restart(struct simulation *simulation, enum florin_status status)
+{
+    count(simulation->counters, COUNT_key_replayed_after_restart);
+    if (status == FLORIN_VERSION_MISMATCH)
+        count(simulation->counters, COUNT_mismatch_remembered);
+    if (status == FLORIN_PRECONDITION_FAILED)
+        count(simulation->counters, COUNT_precondition_remembered);
+    if (status == FLORIN_INSUFFICIENT_BALANCE)
+        count(simulation->counters, COUNT_insufficient_remembered);
+    if (status == FLORIN_BALANCE_OVERFLOW)
+        count(simulation->counters, COUNT_overflow_remembered);
+}
+
+static void count_key(struct simulation *simulation, struct sim_key *key,
+                      const struct florin_result *result)
+{
+    bool after_restart = key->life != 0 && key->life < simulation->life;
+    bool is_unknown = result->status == FLORIN_COMMIT_UNKNOWN;
+    enum florin_outcome outcome = florin_status_outcome(result->status);
+    if (result->replayed)
+        count(simulation->counters, COUNT_key_replayed);
+    if (result->replayed && after_restart)
+        count_replay_after_restart(simulation, result->status);
+    if (result->status == FLORIN_KEY_REUSED && after_restart)
+        count(simulation->counters, COUNT_key_reused_after_restart);
+    if (result->replayed && key->unknown)
+        count(simulation->counters, COUNT_unknown_resolved);
+    if (result->replayed && key->doubt && after_restart)
+        count(simulation->counters, COUNT_doubt_survived);
+    bool first = !result->replayed && result->transaction_id != 0;
+    if (first && key->doubt && after_restart)
+        count(simulation->counters, COUNT_doubt_was_lost);
+    if (is_unknown || outcome != FLORIN_OUTCOME_NOT_APPLIED) {
+        key->unknown = is_unknown;
+        key->doubt = is_unknown;
+        key->life = simulation->life;
+    }
+}
+
+void workload_answer(struct simulation *simulation, const struct florin_result *result)
+{
+    uint32_t number = (uint32_t)result->user_data;
+    trace(simulation, "answer", number, (uint64_t)result->status << 32 | result->version,
+          result->transaction_id);
+    reference_answer(simulation->reference, number, result);
+    if (simulation->failed)
+        return;
+    const struct sim_attempt *attempt = &simulation->workload.attempts[number];
+    simulation->flying--;
+    count_status(simulation, result);
+    if (attempt->kind == FLORIN_READ_ACCOUNT && result->version > attempt->version)
+        count(simulation->counters, COUNT_read_waited);
+    if (attempt->kind == FLORIN_OPEN_ACCOUNT && result->replayed)
+        count(simulation->counters, COUNT_opened_again);
+    if (result->status == FLORIN_INVALID_AMOUNT && result->currency[0] != '\0')
+        count(simulation->counters, COUNT_decimal_refused);
+    if (attempt->key == REFERENCE_NO_KEY)
+        return;
+    struct sim_key *key = &simulation->workload.keys[attempt->key];
+    key->flying--;
+    count_key(simulation, key, result);
+}
+
+void workload_crash(struct simulation *simulation)
+{
+    struct workload *workload = &simulation->workload;
+    reference_crash(simulation->reference);
+    simulation->flying = 0;
+    workload->pause_until_ns = 0;
+    for (unsigned i = 1; i <= workload->key_count; i++) {
+        struct sim_key *key = &workload->keys[i];
+        if (key->flying > 0) {
+            key->doubt = true;
+            key->life = simulation->life;
+        }
+        key->flying = 0;
+    }
+}
