@@ -544,7 +544,8 @@ void ledger_keeper_statistics(const struct florin *ledger,
 bool ledger_step(struct florin *ledger)
 {
     assert(ledger->single_thread);
-    return reader_step(ledger->reader) || keeper_step(ledger->keeper);
+    bool made_segment = log_step(ledger->log);
+    return reader_step(ledger->reader) || keeper_step(ledger->keeper) || made_segment;
 }
 
 int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)

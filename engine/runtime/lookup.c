@@ -14,10 +14,6 @@ int lookups_init(struct lookups *lookups)
     lookups->pool = calloc(LOOKUPS_MAX, sizeof(*lookups->pool));
     if (lookups->pool == NULL)
         return -ENOMEM;
-    for (int32_t number = LOOKUPS_MAX - 1; number >= 0; number--) {
-        lookups->pool[number].next = lookups->free;
-        lookups->free = number;
-    }
     return 0;
 }
 
@@ -30,12 +26,14 @@ void lookups_deinit(struct lookups *lookups)
 struct lookup *lookups_add(struct lookups *lookups, const struct florin_command *command,
                            uint64_t account_hash, uint64_t deadline_ns)
 {
-    int32_t number = lookups->free;
-    if (number == LOOKUP_NONE)
+    if (lookups->free == LOOKUP_NONE && lookups->untouched == LOOKUPS_MAX)
         return NULL;
+    bool again = lookups->free != LOOKUP_NONE;
+    int32_t number = again ? lookups->free : lookups->untouched++;
     struct lookup *lookup = lookups_at(lookups, number);
     assert(message_command_bytes(command) <= sizeof(lookup->message));
-    lookups->free = lookup->next;
+    if (again)
+        lookups->free = lookup->next;
     message_put_command(lookup->message, command, account_hash, 0);
     lookup->account_hash = account_hash;
     lookup->deadline_ns = deadline_ns;

@@ -59,7 +59,8 @@ struct lookup {
 /* Owned by a worker. */
 struct lookups {
     struct lookup *pool;
-    int32_t free;
+    int32_t free;      /* given back */
+    int32_t untouched; /* from here on nobody was ever taken: memory comes as it is needed */
     int32_t head;
     int32_t tail;
     uint32_t count;

@@ -230,10 +230,6 @@ struct unit *unit_add(struct sim_disk *disk, enum unit_kind kind, int inode)
 
 void units_flush(struct sim_disk *disk, int inode, const char *directory)
 {
-    /* At once, not sector by sector: all that was written to it becomes durable. */
-    if (inode >= 0)
-        inode_resize(&disk->inodes[inode].durable, &disk->inodes[inode].durable_size,
-                     disk->inodes[inode].size);
     size_t kept = 0;
     for (size_t i = 0; i < disk->unit_count; i++) {
         struct unit *unit = &disk->units[i];
