@@ -4,13 +4,17 @@
  *
  * A round: clients deposit, withdraw and read, each change with a key of its own; after a random
  * number of answers the server is killed; it starts again; every change whose answer did not come
- * is sent again with its key, and so are changes that were answered. Then must hold:
+ * is sent again with its key, and so are changes that were answered, in this round and in any
+ * before. Then must hold:
  *
  *   - what was answered is there exactly once, with the same bytes, marked as a replay
  *   - what was not answered is there whole or not at all, and its retry says which
  *   - the versions of an account are dense, none was given twice, also across lives
  *   - each balance follows from the one before and the amount; the server's balance is the last
  *   - what a reader saw is not taken back
+ *
+ * Segments, checkpoints and the room for keys are so small that a round crosses several of each,
+ * and in every other round old log is removed; a whole run that has not met one of them fails.
  *
  * Prints its seed; N clean rounds bound the failure rate at 3/N with 95 % (rule of three).
  */
@@ -26,6 +30,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kill_crossings.h"
 #include "support/http_client.h"
 #include "support/server_process.h"
 #include "support/temporary_directory.h"
@@ -33,8 +38,14 @@
 enum {
     ACCOUNTS = 6,
     CLIENTS = 8,
-    ANSWERS_MAX = 600, /* of one life, before the kill */
-    SAMPLE = 64,       /* answered changes that are sent again after each restart */
+    ROUNDS = 25,        /* two runs, one for each way of writing, make the 50 of a test */
+    ANSWERS_MAX = 3600, /* of one life, before the kill */
+    ANSWERS_MORE = 64,  /* at most so many more after the figures were read */
+    SAMPLE = 64,        /* answered changes that are sent again after each restart */
+    /* Changes of all rounds before, each with the same chance to be among them, and how many of
+     * them are sent again after each restart. */
+    OLD_MAX = 4096,
+    OLD_SAMPLE = 32,
     OPENING_MINOR = 10000,
     BODY_BYTES = 256,
 };
@@ -77,6 +88,12 @@ struct loop {
     unsigned answers;
     uint64_t total_answers;
     uint64_t total_unresolved;
+
+    struct crossings crossings;
+    struct http_response page; /* of /metrics */
+    struct change *old;
+    uint64_t old_count; /* that were offered; the first OLD_MAX places are taken */
+    uint64_t total_old;
 };
 
 struct client {
@@ -202,6 +219,18 @@ static bool send_change(struct client *client, const struct change *change)
            http_client_receive(&client->connection, &client->response, false);
 }
 
+/* Sends until there is room for its key: where memory is so small, keys come faster than they move
+ * to files. */
+static bool send_until_decided(struct client *client, const struct change *change)
+{
+    do {
+        if (!send_change(client, change))
+            return false;
+    } while (client->response.status == 507 &&
+             strstr(client->response.body, "\"keys_full\"") != NULL);
+    return true;
+}
+
 static void keep_answer(struct loop *loop, struct change *change,
                         const struct http_response *response)
 {
@@ -233,7 +262,7 @@ static bool do_change(struct client *client)
     snprintf(change->key, sizeof(change->key), "r%u-c%u-n%u", client->loop->round, client->number,
              client->count);
     client->count++;
-    if (!send_change(client, change))
+    if (!send_until_decided(client, change))
         return false;
     keep_answer(client->loop, change, &client->response);
     return true;
@@ -267,6 +296,11 @@ static void *run_client(void *argument)
 
 /* --- rounds --------------------------------------------------------------------------------- */
 
+static void data_path(const struct loop *loop, char path[TEMPORARY_DIRECTORY_MAX + 8])
+{
+    snprintf(path, TEMPORARY_DIRECTORY_MAX + 8, "%s/data", loop->directory);
+}
+
 static void start_server(struct loop *loop)
 {
     const char *const arguments[] = {"--workers",
@@ -278,11 +312,33 @@ static void start_server(struct loop *loop)
                                      "--accounts-max",
                                      "1000",
                                      "--keys-memory",
-                                     "4000000",
+                                     "256",
+                                     "--checkpoint-mib",
+                                     "0.0625",
+                                     "--background-mib",
+                                     "0",
+                                     "--retain",
+                                     loop->round % 2 == 0 ? "8MiB" : "forever",
                                      NULL};
     char data[TEMPORARY_DIRECTORY_MAX + 8];
-    snprintf(data, sizeof(data), "%s/data", loop->directory);
+    data_path(loop, data);
     server_process_start(&loop->server, FLORIND_PATH, data, arguments);
+}
+
+static void wait_for_answers(struct loop *loop, unsigned until)
+{
+    pthread_mutex_lock(&loop->mutex);
+    while (loop->answers < until)
+        pthread_cond_wait(&loop->answered, &loop->mutex);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+/* What this life has crossed; some more answers later it is killed. */
+static void read_figures(struct loop *loop, struct http_response *response)
+{
+    if (http_call(loop->server.port, "GET", "/metrics", "", NULL, response) != 200)
+        fault(loop, "metrics: %d", response->status);
+    crossings_read_figures(&loop->crossings, response->body);
 }
 
 static void load_and_kill(struct loop *loop)
@@ -301,10 +357,9 @@ static void load_and_kill(struct loop *loop)
         if (pthread_create(&loop->clients[i].thread, NULL, run_client, &loop->clients[i]) != 0)
             fault(loop, "no thread");
     }
-    pthread_mutex_lock(&loop->mutex);
-    while (loop->answers < until)
-        pthread_cond_wait(&loop->answered, &loop->mutex);
-    pthread_mutex_unlock(&loop->mutex);
+    wait_for_answers(loop, until);
+    read_figures(loop, &loop->page);
+    wait_for_answers(loop, until + (unsigned)(next_random(&loop->seed) % ANSWERS_MORE));
     server_process_signal(&loop->server, SIGKILL);
     for (unsigned i = 0; i < CLIENTS; i++) {
         pthread_join(loop->clients[i].thread, NULL);
@@ -313,6 +368,10 @@ static void load_and_kill(struct loop *loop)
     if (server_process_wait(&loop->server) != 128 + SIGKILL)
         fault(loop, "the server ended by itself");
     loop->total_answers += loop->answers;
+    char data[TEMPORARY_DIRECTORY_MAX + 8];
+    data_path(loop, data);
+    crossings_read_directory(&loop->crossings, data);
+    crossings_end_round(&loop->crossings);
 }
 
 /* Sends every change without an answer again: now there is one. */
@@ -322,28 +381,54 @@ static void resolve(struct loop *loop, struct client *client)
         struct change *change = &client->changes[i];
         if (change->status != 0)
             continue;
-        if (!send_change(client, change))
+        if (!send_until_decided(client, change))
             fault(loop, "%s: no answer to the retry", change->key);
         keep_answer(loop, change, &client->response);
         loop->total_unresolved++;
     }
 }
 
-/* Sends some answered changes again: the same bytes, and nothing happens. */
-static void replay_some(struct loop *loop, struct client *client)
+/* Sends an answered change again: the same bytes, and nothing happens. */
+static void replay(struct loop *loop, struct client *client, const struct change *change)
 {
     char value[16];
-    for (unsigned i = 0; i < SAMPLE / CLIENTS && client->count > 0; i++) {
-        struct change *change = &client->changes[next_random(&loop->seed) % client->count];
-        if (!send_change(client, change))
-            fault(loop, "%s: no answer to the replay", change->key);
-        if (client->response.status != change->status ||
-            strcmp(client->response.body, change->answer) != 0)
-            fault(loop, "%s: was %d %s, is %d %s", change->key, change->status, change->answer,
-                  client->response.status, client->response.body);
-        if (http_response_header(&client->response, "Idempotency-Replayed", value, sizeof(value)) ==
-            NULL)
-            fault(loop, "%s: happened again", change->key);
+    if (!send_change(client, change))
+        fault(loop, "%s: no answer to the replay", change->key);
+    if (client->response.status != change->status ||
+        strcmp(client->response.body, change->answer) != 0)
+        fault(loop, "%s: was %d %s, is %d %s", change->key, change->status, change->answer,
+              client->response.status, client->response.body);
+    if (http_response_header(&client->response, "Idempotency-Replayed", value, sizeof(value)) ==
+        NULL)
+        fault(loop, "%s: happened again", change->key);
+}
+
+static void replay_some(struct loop *loop, struct client *client)
+{
+    for (unsigned i = 0; i < SAMPLE / CLIENTS && client->count > 0; i++)
+        replay(loop, client, &client->changes[next_random(&loop->seed) % client->count]);
+}
+
+/* Of rounds long ago: their keys are in files, and their log may be gone. */
+static void replay_old(struct loop *loop, struct client *client)
+{
+    uint64_t kept = loop->old_count < OLD_MAX ? loop->old_count : OLD_MAX;
+    for (unsigned i = 0; i < OLD_SAMPLE / CLIENTS && kept > 0; i++) {
+        replay(loop, client, &loop->old[next_random(&loop->seed) % kept]);
+        loop->total_old++;
+    }
+}
+
+/* A sample of everything that there was (algorithm R; Vitter: "Random sampling with a reservoir",
+ * 1985). */
+static void keep_some(struct loop *loop, const struct client *client)
+{
+    for (unsigned i = 0; i < client->count; i++) {
+        uint64_t place = loop->old_count++;
+        if (place >= OLD_MAX)
+            place = next_random(&loop->seed) % loop->old_count;
+        if (place < OLD_MAX)
+            loop->old[place] = client->changes[i];
     }
 }
 
@@ -380,8 +465,11 @@ static void check(struct loop *loop)
         http_client_open(&loop->clients[i].connection, loop->server.port);
         resolve(loop, &loop->clients[i]);
         replay_some(loop, &loop->clients[i]);
+        replay_old(loop, &loop->clients[i]);
         http_client_close(&loop->clients[i].connection);
     }
+    for (unsigned i = 0; i < CLIENTS; i++)
+        keep_some(loop, &loop->clients[i]);
     for (unsigned i = 0; i < ACCOUNTS; i++)
         check_account(loop, i);
 }
@@ -412,8 +500,11 @@ static void run(struct loop *loop, unsigned rounds)
     server_process_stop(&loop->server);
     temporary_directory_remove(loop->directory);
     printf("kill_loop: %u rounds clean (failure rate below %.2g with 95 %%), io %s, %" PRIu64
-           " answers, %" PRIu64 " resolved by retry\n",
-           rounds, 3.0 / rounds, loop->io, loop->total_answers, loop->total_unresolved);
+           " answers, %" PRIu64 " resolved by retry, %" PRIu64 " old keys sent again\n",
+           rounds, 3.0 / rounds, loop->io, loop->total_answers, loop->total_unresolved,
+           loop->total_old);
+    if (!crossings_report(&loop->crossings) && rounds >= ROUNDS)
+        fault(loop, "one of these never happened");
     for (unsigned i = 0; i < ACCOUNTS; i++)
         free(loop->accounts[i].versions);
 }
@@ -425,12 +516,13 @@ int main(int argc, char **argv)
                                             {"io", required_argument, NULL, 'i'},
                                             {0}};
     struct loop *loop = calloc(1, sizeof(*loop));
-    unsigned rounds = 20;
+    unsigned rounds = ROUNDS;
     int option;
     if (loop == NULL)
         return 1;
     loop->clients = calloc(CLIENTS, sizeof(*loop->clients));
-    if (loop->clients == NULL)
+    loop->old = calloc(OLD_MAX, sizeof(*loop->old));
+    if (loop->clients == NULL || loop->old == NULL)
         fault(loop, "no memory");
     loop->io = "auto";
     loop->seed = (uint64_t)time(NULL);
@@ -451,6 +543,7 @@ int main(int argc, char **argv)
     if (rounds > 0)
         run(loop, rounds);
     free(loop->clients);
+    free(loop->old);
     free(loop);
     return 0;
 }
