@@ -2,7 +2,8 @@
  *
  * Opening:
  *
- *     1. lock DATA/meta, then the segments that may still be written to (scan.c); flush; read
+ *     1. lock DATA/meta; flush the directories: names that an ended process gave are there, and
+ *        last from here on; lock the segments that may still be written to (scan.c); flush; read
  *     2. remove half-made segments
  *     3. TORN: write zeros over the torn write (and the spare's header block, when it stands at the
  *        start of a segment); flush
@@ -41,6 +42,16 @@ static int log_lock_meta(struct storage *storage, unsigned timeout_ms, struct st
     else
         *file = meta;
     return error;
+}
+
+/* Nothing may be acknowledged in a file whose name a power failure takes back: a process that ended
+ * between a rename and the flush behind it has left such names. */
+static int log_flush_names(struct storage *storage)
+{
+    int error = storage->operations->sync_directory(storage, "");
+    if (error == 0)
+        error = storage->operations->sync_directory(storage, "log");
+    return error == -ENOENT ? 0 : error; /* without log/: the scan says what is missing */
 }
 
 static int log_remove_temporaries(const struct scan *scan)
@@ -240,6 +251,8 @@ int log_open_within(const struct log_options *options, unsigned lock_timeout_ms,
     if (error != 0)
         goto free_log;
     error = log_lock_meta(options->storage, lock_timeout_ms, &log->meta_file);
+    if (error == 0)
+        error = log_flush_names(options->storage);
     if (error != 0)
         goto free_log;
     error = scan_init(&scan, &log->options, report, SCAN_TO_RECOVER, lock_timeout_ms);
