@@ -102,9 +102,9 @@ struct archive_window {
 
 struct archive_window archive_choose_window(const struct archive_set *set);
 
-/* Copies the keys with LSNs within plan->range of all `sources` (opened, not loaded) into the new
- * file. plan->keys_max is set here. */
-int archive_merge_files(struct key_file_plan *plan, const struct key_file *sources, uint32_t count,
-                        struct block_file_fault *fault);
+/* Copies the keys up to plan->range.to_lsn, which are plan->keys_max, of all `sources` (opened, not
+ * loaded) into the new file. */
+int archive_merge_files(const struct key_file_plan *plan, const struct key_file *sources,
+                        uint32_t count, struct block_file_fault *fault);
 
 #endif

@@ -64,11 +64,15 @@ static struct archive_window lightest_window(const struct archive_set *set, uint
     return best;
 }
 
+/* What is worth while; with too many files what is nearly so, or any. */
 struct archive_window archive_choose_window(const struct archive_set *set)
 {
-    struct archive_window window = lightest_window(set, KEY_ARCHIVE_MERGE_GROWTH);
-    if (window.count == 0 && set->count > KEY_ARCHIVE_FILES_MAX)
-        window = lightest_window(set, 1);
+    uint64_t growth = KEY_ARCHIVE_MERGE_GROWTH;
+    struct archive_window window = lightest_window(set, growth);
+    while (window.count == 0 && set->count > KEY_ARCHIVE_FILES_MAX && growth > 1) {
+        growth /= 2;
+        window = lightest_window(set, growth);
+    }
     return window;
 }
 
@@ -143,12 +147,9 @@ static int copy_keys(struct merge *merge, const struct key_file_plan *plan,
     return error;
 }
 
-int archive_merge_files(struct key_file_plan *plan, const struct key_file *sources, uint32_t count,
-                        struct block_file_fault *fault)
+int archive_merge_files(const struct key_file_plan *plan, const struct key_file *sources,
+                        uint32_t count, struct block_file_fault *fault)
 {
-    plan->keys_max = 0;
-    for (uint32_t i = 0; i < count; i++)
-        plan->keys_max += sources[i].totals.key_count;
     struct merge *merge = calloc(1, sizeof(*merge));
     if (merge == NULL)
         return -ENOMEM;
@@ -192,6 +193,8 @@ static int make_merged(const struct key_archive *archive, struct archive_window 
     struct key_file sources[KEY_ARCHIVE_MERGE_MAX];
     uint32_t opened;
     int error = open_sources(archive, window, sources, &opened, fault);
+    for (uint32_t i = 0; i < opened; i++)
+        plan->keys_max += sources[i].totals.key_count;
     if (error == 0)
         error = archive_merge_files(plan, sources, window.count, fault);
     for (uint32_t i = 0; i < opened; i++)
@@ -244,6 +247,21 @@ int key_archive_merge(struct key_archive *archive, struct channel *channel, bloc
 
 /* --- cutting --------------------------------------------------------------------------------- */
 
+/* So that the new file is the one that extending would have made: its parts depend on the count. */
+static int count_keys(const struct key_file *file, uint64_t to_lsn, uint64_t *count,
+                      struct block_file_fault *fault)
+{
+    struct key_file_cursor cursor;
+    int error = key_file_cursor_init(&cursor, file, NULL, NULL);
+    if (error != 0)
+        return error;
+    *count = 0;
+    while ((error = key_file_cursor_next(&cursor, fault)) == 0)
+        *count += cursor.entry.lsn <= to_lsn;
+    key_file_cursor_deinit(&cursor);
+    return error == -ENODATA ? 0 : error;
+}
+
 static int rewrite_file(const struct key_archive_options *options, struct channel *channel,
                         struct key_file_range range, uint64_t first_dropped_lsn,
                         struct block_file_fault *fault)
@@ -258,7 +276,9 @@ static int rewrite_file(const struct key_archive_options *options, struct channe
         .log_id = options->meta->log_id,
         .range = {range.from_lsn, first_dropped_lsn - 1},
     };
-    error = archive_merge_files(&plan, &source, 1, fault);
+    error = count_keys(&source, plan.range.to_lsn, &plan.keys_max, fault);
+    if (error == 0)
+        error = archive_merge_files(&plan, &source, 1, fault);
     key_file_close(&source);
     return error;
 }
