@@ -187,17 +187,14 @@ static int add_file(struct key_archive *archive, const struct gathering *gatheri
     plan->keys_max = gathering->count;
     int error = make_directory(archive);
     if (error == 0)
-        error = archive_names_reserve(&archive->leftovers, 1);
+        error = archive_names_reserve(&archive->leftovers, ARCHIVE_NAMES_OF_FAILURE);
     if (error != 0)
         return error;
     error = write_file(gathering, plan);
     if (error == 0)
         error = archive_publish(archive, plan->range, set->count, 0, fault);
-    if (error != 0) {
-        char name[STORAGE_NAME_MAX];
-        key_file_name(plan->range, name);
-        archive_names_add(&archive->leftovers, name);
-    }
+    if (error != 0)
+        archive_names_add_failure(&archive->leftovers, plan->range);
     return error;
 }
 

@@ -26,6 +26,9 @@ void archive_names_deinit(struct archive_names *names);
 int archive_names_reserve(struct archive_names *names, size_t count);
 /* There is room (asserted). */
 void archive_names_add(struct archive_names *names, const char *name);
+/* The file of the range, and what stands there while it is made. There is room for both. */
+enum { ARCHIVE_NAMES_OF_FAILURE = 2 };
+void archive_names_add_failure(struct archive_names *names, struct key_file_range range);
 /* Removes these files, flushes the directory, then forgets the names. What is not there is fine. 0;
  * -errno: the names are kept for the next time. */
 int archive_names_remove_files(struct archive_names *names, struct storage *storage);

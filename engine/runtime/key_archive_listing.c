@@ -46,6 +46,16 @@ void archive_names_add(struct archive_names *names, const char *name)
     names->count++;
 }
 
+void archive_names_add_failure(struct archive_names *names, struct key_file_range range)
+{
+    char name[STORAGE_NAME_MAX];
+    key_file_name(range, name);
+    archive_names_add(names, name);
+    assert(strlen(name) + sizeof(temporary_ending) <= sizeof(name));
+    memcpy(name + strlen(name), temporary_ending, sizeof(temporary_ending));
+    archive_names_add(names, name);
+}
+
 int archive_names_remove_files(struct archive_names *names, struct storage *storage)
 {
     if (names->count == 0)

@@ -19,6 +19,9 @@
 
 #include "key_archive_internal.h"
 
+_Static_assert((int)KEY_ARCHIVE_MERGE_MIN >= (int)ARCHIVE_NAMES_OF_FAILURE,
+               "room for the names of what was merged is room for those of a failure");
+
 /* --- choosing -------------------------------------------------------------------------------- */
 
 /* A file without keys is one file to look into all the same. */
@@ -236,7 +239,7 @@ int key_archive_merge(struct key_archive *archive, struct channel *channel, bloc
     if (error == 0)
         error = archive_publish(archive, plan.range, window.first, window.count, fault);
     if (error != 0) {
-        note_leftover(archive, plan.range);
+        archive_names_add_failure(&archive->leftovers, plan.range);
         return error;
     }
     /* Still open in the old set, so that it can be read until it is released. */

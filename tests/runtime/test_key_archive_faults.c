@@ -317,6 +317,13 @@ static void crash_in_a_cut__cuts_no_more_than_it_should(void **state)
 
 enum aftermath { AFTER_GOING_ON, AFTER_KILL, AFTER_POWER_FAILURE, AFTERMATHS };
 
+/* What ends a file is `after`, so that going on makes another range. */
+static uint32_t keys_per_file(const struct step_test *test)
+{
+    return test->step == STEP_FIRST || test->step == STEP_EXTEND ? SAMPLE_RECORDS_MAX
+                                                                 : KEYS_PER_FILE;
+}
+
 static bool archive_is_complete(const struct step_test *test, struct key_archive *archive)
 {
     return key_archive_to_lsn(archive) == test->sample.last_lsn;
@@ -338,7 +345,7 @@ static bool fail_nth(struct step_test *test, uint64_t nth, int error, bool for_e
     struct sim_disk *disk = sim_disk_kill(test->disk);
     struct storage *storage = sim_disk_storage(disk);
     struct channel *channel = sim_disk_channel(disk);
-    struct key_archive *archive = key_sample_open(&test->sample, storage, KEYS_PER_FILE);
+    struct key_archive *archive = key_sample_open(&test->sample, storage, keys_per_file(test));
     uint64_t before = sim_disk_operations(disk);
     sim_disk_fail(disk, nth, error, for_ever);
     int result = run_step(test, archive, storage, channel);
@@ -348,11 +355,12 @@ static bool fail_nth(struct step_test *test, uint64_t nth, int error, bool for_e
     if (test->step != STEP_CUT)
         check_end(test, archive);
     if (aftermath == AFTER_GOING_ON && test->step != STEP_CUT) {
-        /* With what it remembers, not with what stands in the directory. */
-        assert_int_equal(run_step(test, archive, storage, channel), 0);
+        /* With what it remembers, not with what stands in the directory; and with other ranges
+         * than those that failed, which must not be in their way. */
         assert_int_equal(key_sample_extend_all(&test->sample, archive, storage, channel), 0);
         assert_int_equal(key_sample_merge_all(archive, channel), 0);
         key_sample_check(&test->sample, archive, test->sample.last_lsn);
+        check_no_more_files(archive, storage);
     }
     bool at_the_end = archive_is_complete(test, archive);
     key_archive_close(archive);
@@ -451,6 +459,27 @@ static void lookup_fails__with_every_operation_that_fails(void **state)
     end(test);
 }
 
+/* What a merge left must not overlap what a cut makes. */
+static void cut_over_leftovers__drops_exactly_what_is_behind(void **state)
+{
+    (void)state;
+    struct step_test *test = memory_take(sizeof(*test));
+    prepare(test, STEP_TIDY);
+    for (uint64_t lsn = 1; lsn <= test->before; lsn++) {
+        struct sim_disk *disk = sim_disk_kill(test->disk);
+        struct storage *storage = sim_disk_storage(disk);
+        struct key_archive_options options = key_sample_options(&test->sample, storage, 0);
+        struct block_file_fault fault;
+        assert_int_equal(key_archive_cut(&options, NULL, lsn, &fault), 0);
+        struct key_archive *archive = key_sample_open(&test->sample, storage, KEYS_PER_FILE);
+        key_sample_check(&test->sample, archive, lsn - 1);
+        check_no_more_files(archive, storage);
+        key_archive_close(archive);
+        sim_disk_destroy(disk);
+    }
+    end(test);
+}
+
 /* --- damage that is met by work --------------------------------------------------------------- */
 
 static void damage_first_block(void *context, const char *plain)
@@ -527,6 +556,7 @@ int main(void)
         cmocka_unit_test(no_space_once__loses_nothing),
         cmocka_unit_test(opening_fails__with_every_operation_that_fails),
         cmocka_unit_test(lookup_fails__with_every_operation_that_fails),
+        cmocka_unit_test(cut_over_leftovers__drops_exactly_what_is_behind),
         cmocka_unit_test(damaged_file__is_not_merged),
         cmocka_unit_test(damaged_log__makes_no_file),
     };
