@@ -235,7 +235,8 @@ void life_fail(struct simulation *simulation)
     schedule_drain(simulation);
     for (unsigned i = 0; i < simulation->worker_count; i++)
         schedule_round(simulation, i);
-    if (!simulation->failed && !worker_is_idle(simulation->workers[0].worker))
+    if (!simulation->failed && !sim_disk_is_off(simulation->disk) &&
+        !worker_is_idle(simulation->workers[0].worker))
         simulation_fail(simulation, "after the log has failed its workers do not come to rest");
     if (random_percent(&simulation->random, 50))
         life_kill(simulation);
@@ -255,6 +256,7 @@ void life_stop(struct simulation *simulation)
         if (simulation->flying == 0 && worker_is_idle(simulation->workers[0].worker))
             break;
         schedule_round(simulation, i % simulation->worker_count);
+        (void)ledger_step(simulation->ledger);
     }
     bool is_off = sim_disk_is_off(simulation->disk);
     if (!is_off && !worker_is_idle(simulation->workers[0].worker))

@@ -116,6 +116,8 @@ static bool clients_may_send(const struct simulation *simulation)
 static void sleep_on(struct simulation *simulation)
 {
     uint64_t next_ns = next_moment(simulation);
+    if (next_ns == UINT64_MAX && step_background(simulation))
+        return; /* the background is a thread that does not sleep while it has work */
     if (next_ns == UINT64_MAX && simulation->flying > 0)
         simulation_fail(simulation, "%u commands are in flight and everybody sleeps for ever",
                         simulation->flying);
@@ -196,8 +198,7 @@ void schedule_drain(struct simulation *simulation)
     for (unsigned i = 0; i < DRAIN_STEPS_MAX && simulation->flying > 0; i++) {
         if (simulation->failed || sim_disk_is_off(simulation->disk))
             return;
-        if (ledger_state(simulation->ledger) == LEDGER_READY)
-            step_background(simulation);
+        step_background(simulation);
         unsigned number = i % simulation->worker_count;
         if (can_run(simulation, &simulation->workers[number]))
             schedule_round(simulation, number);
