@@ -363,6 +363,46 @@ static void backup__that_is_not_taken_is_broken_off(void **state)
     server_process_stop(&api->server);
 }
 
+/* The real thing, of a ledger with a checkpoint: an archive, from its first member to its end. */
+struct archive {
+    uint64_t bytes;
+    char first[16];
+    uint64_t zeros_at_end;
+};
+
+static void take_archive(void *context, const char *bytes, size_t length)
+{
+    struct archive *archive = context;
+    for (size_t i = 0; i < length; i++) {
+        if (archive->bytes + i < sizeof(archive->first))
+            archive->first[archive->bytes + i] = bytes[i];
+        archive->zeros_at_end = bytes[i] == 0 ? archive->zeros_at_end + 1 : 0;
+    }
+    archive->bytes += length;
+}
+
+static void backup__of_a_ledger_is_an_archive(void **state)
+{
+    enum { BLOCK = 512 };
+    static const char *const arguments[] = {"--open", "a:100.00", NULL};
+    struct api *api = *state;
+    struct http_client client;
+    struct http_response response;
+    struct archive archive = {0};
+    server_process_start(&api->server, FLORIND_PATH, api->data, arguments);
+    assert_int_equal(call(api, "POST", "/admin/checkpoint", NULL, &response), 202);
+    wait_until_ended(api, 1, &response);
+    http_client_open(&client, api->server.port);
+    begin_backup(&client, &response);
+    assert_int_equal(response.status, 200);
+    assert_true(http_client_receive_chunks(&client, take_archive, &archive));
+    http_client_close(&client);
+    assert_string_equal(archive.first, "BACKUP-INFO");
+    assert_int_equal(archive.bytes % BLOCK, 0);
+    assert_true(archive.zeros_at_end >= UINT64_C(2) * BLOCK);
+    server_process_stop(&api->server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +418,7 @@ int main(void)
                                         clean),
         cmocka_unit_test_setup_teardown(stopping__breaks_a_backup_and_ends_cleanly, make, clean),
         cmocka_unit_test_setup_teardown(backup__keeps_to_its_rate, make, clean),
+        cmocka_unit_test_setup_teardown(backup__of_a_ledger_is_an_archive, make, clean),
         cmocka_unit_test_setup_teardown(backup__that_is_not_taken_is_broken_off, make, clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
