@@ -168,7 +168,7 @@ int tool_walk_log(struct tool_walk *walk, struct tool_problem *problem)
     walk->report = (struct log_report){.end = LOG_END_NEW};
     walk->stopped = false;
     walk->moving = false;
-    walk->last_lsn = 0;
+    walk->last_lsn = walk->start.segment == 0 ? 0 : walk->start.first_lsn - 1;
     int error = log_verify(&options, &walk->report);
     if (error == -ECANCELED) {
         walk->stopped = true;

@@ -65,7 +65,7 @@ struct tool_walk {
     struct log_report report;
     bool stopped;      /* visit had enough */
     bool moving;       /* somebody writes to the log: it goes on behind its end in `report` */
-    uint64_t last_lsn; /* that was visited */
+    uint64_t last_lsn; /* that was visited; before the first one: that before the start */
 };
 
 /* Visits all records in order and judges how the log ends. 0; -EBADMSG: damaged, or what visit

@@ -219,9 +219,11 @@ static int build_from(struct state *state, const struct state_basis *basis, uint
         walk.durable_lsn = totals.end_lsn;
     }
     int error = tool_walk_log(&walk, problem);
-    if (error != 0)
+    /* what is damaged behind the LSN is not asked for */
+    bool reached = error == -EBADMSG && lsn != STATE_AT_END && walk.last_lsn >= lsn;
+    if (error != 0 && !reached)
         return error;
-    *last_lsn = walk.stopped ? lsn : walk.report.last_lsn;
+    *last_lsn = walk.stopped || reached ? lsn : walk.report.last_lsn;
     if (lsn != STATE_AT_END && *last_lsn < lsn)
         return problem_say(problem, -ERANGE, "", lsn, "the log ends with LSN %" PRIu64, *last_lsn);
     return 0;
@@ -237,6 +239,12 @@ int state_build(struct state *state, const struct tool_directory *directory, uin
         int error = state_find_basis(directory, lsn, index_end, &basis, problem);
         if (error != 0)
             return error;
+        if (basis.is_checkpoint && basis.info.start_lsn > keys_to_lsn)
+            return problem_say(problem, -EBADMSG, "keys", 0,
+                               "the key files end with LSN %" PRIu64
+                               ", but the checkpoint begins at "
+                               "%" PRIu64 ": files are missing",
+                               keys_to_lsn, basis.info.start_lsn);
         error = state_init(state, directory, keys_to_lsn);
         if (error == 0)
             error = build_from(state, &basis, lsn, progress, progress_context, last_lsn, problem);
