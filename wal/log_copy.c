@@ -42,6 +42,7 @@ struct log_copy {
     uint64_t salt;
     uint32_t header_epoch; /* that its header block says */
     bool zeros;            /* its frames have ended */
+    uint64_t frames_end;   /* where */
 
     /* what the next frame follows */
     uint64_t next_lsn; /* 0: anything, at the first segment */
@@ -187,6 +188,7 @@ static int give_frames(struct log_copy *copy, struct log_piece *piece)
         .length = (size_t)(end - copy->offset),
     };
     copy->offset = end;
+    copy->frames_end = end;
     return 0;
 }
 
@@ -211,6 +213,14 @@ static bool is_complete(const struct log_copy *copy)
     return copy->next_lsn == copy->durable_lsn + 1;
 }
 
+/* Segment `number` is not the next one, for this reason: the end, or damage. */
+static int refuse_segment(const struct log_copy *copy, uint64_t number, const char *reason,
+                          struct log_fault *fault)
+{
+    bool first = copy->next_lsn == 0;
+    return !first && is_complete(copy) ? -ENODATA : fail(copy, number, 0, reason, fault);
+}
+
 /* Begins segment `number`, whose header block is the first piece. -ENODATA: the log has ended. */
 static int begin_segment(struct log_copy *copy, uint64_t number, struct log_piece *piece,
                          struct log_fault *fault)
@@ -222,32 +232,32 @@ static int begin_segment(struct log_copy *copy, uint64_t number, struct log_piec
     bool first = copy->next_lsn == 0;
     int error =
         open_segment(copy->storage, &copy->meta, number, copy->window, &file, &header, &reason);
-    if (error == -ENODATA || error == -EBADMSG) {
-        if (!first && is_complete(copy))
-            return -ENODATA;
-        return fail(copy, number, 0, error == -EBADMSG ? reason : "the segment is missing", fault);
-    }
+    if (error == -ENODATA || error == -EBADMSG)
+        return refuse_segment(copy, number, error == -EBADMSG ? reason : "the segment is missing",
+                              fault);
     if (error != 0)
         return error;
     copy->file = file;
-    copy->segment = number;
-    copy->salt = segment_salt(copy->meta.log_id, number);
-    copy->header_epoch = header.epoch;
+    /* the window holds the header block and what stands behind it */
+    error = fill_window(copy, 0);
+    if (error != 0)
+        return error;
     if (first) {
         copy->next_lsn = number == 1 ? 1 : header.first_lsn;
         copy->chain = number == 1 ? segment_chain_origin(copy->meta.log_id) : header.chain;
         copy->epoch = header.epoch;
     }
-    /* the window holds the header block and what stands behind it */
-    error = fill_window(copy, 0);
-    if (error != 0)
-        return error;
+    if (header.first_lsn > copy->next_lsn && !is_complete(copy))
+        return fail(copy, copy->segment, copy->frames_end,
+                    "no whole frame stands here, but the next segment goes on", fault);
+    copy->segment = number;
+    copy->salt = segment_salt(copy->meta.log_id, number);
+    copy->header_epoch = header.epoch;
     if (!header_follows(copy, &header) ||
-        judge_window(copy, SEGMENT_HEADER_BYTES, &frame) != FOUND_FRAME) {
-        if (!first && is_complete(copy))
-            return -ENODATA;
-        return fail(copy, number, 0, "the segment does not follow the one before", fault);
-    }
+        judge_window(copy, SEGMENT_HEADER_BYTES, &frame) != FOUND_FRAME)
+        return is_complete(copy) && !first
+                   ? -ENODATA
+                   : fail(copy, number, 0, "the segment does not follow the one before", fault);
     *piece = (struct log_piece){
         .segment = number,
         .bytes = copy->window,

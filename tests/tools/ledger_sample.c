@@ -101,12 +101,15 @@ static void run_one(struct sample *sample, uint64_t number)
         command.currency = number % 3 == 0 ? "JPY" : "USD";
         command.currency_length = 3;
     } else {
-        /* account-0 only ever loses money: what it has not is refused, and remembered */
-        command.kind = number % SAMPLE_ACCOUNTS == 0 ? FLORIN_WITHDRAW : FLORIN_DEPOSIT;
-        command.amount_minor++;
-        /* of every account some commands have one */
+        /* of every account every second command has a key */
+        bool has_key = number / SAMPLE_ACCOUNTS % 2 == 1;
         command.key = key;
-        command.key_length = number / SAMPLE_ACCOUNTS % 2 == 0 ? 0 : strlen(key);
+        command.key_length = has_key ? strlen(key) : 0;
+        /* a withdrawal of too much is remembered by its key, so that every command makes a record
+         */
+        bool is_too_much = has_key && number % SAMPLE_ACCOUNTS == 0;
+        command.kind = is_too_much ? FLORIN_WITHDRAW : FLORIN_DEPOSIT;
+        command.amount_minor += is_too_much ? 1000000 : 1;
     }
     size_t taken = florin_submit(sample->client, &command, 1);
     assert(taken == 1);

@@ -33,8 +33,8 @@ void sample_destroy(struct sample *sample);
 void sample_open(struct sample *sample, unsigned workers);
 void sample_close(struct sample *sample);
 
-/* One command after another, each durable; the first ones open accounts. Every second one has a
- * key, some are refused. */
+/* One command after another, each durable: number n (from 0) makes the record with LSN n + 1. The
+ * first ones open accounts; every second one later has a key; some are refused. */
 void sample_run(struct sample *sample, unsigned count);
 
 /* BASE/NAME. */
