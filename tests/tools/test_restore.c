@@ -409,22 +409,20 @@ static void restore__says_what_is_possible_when_old_log_is_gone(void **state)
     uint64_t last = digest(sample->directory, STATE_AT_END).lsn;
     back_up_directory(sample->directory, fixture->backup);
 
-    unsigned possible = 0;
-    for (uint64_t lsn = 1; lsn <= last; lsn++) {
+    for (uint64_t lsn = 1; lsn <= last; lsn += lsn < 138 || lsn > 142 ? 7 : 1) {
         int error = restore(fixture, RESTORE_UNTIL_LSN, lsn, &report, &problem);
         if (error != 0) {
             assert_int_equal(error, -ERANGE);
-            assert_int_equal(possible, 0);
+            assert_true(lsn < 140);
             assert_non_null(strstr(problem.reason, "can be built from LSN 140 on"));
             expect_nothing(fixture);
             continue;
         }
-        possible++;
+        assert_true(lsn >= 140);
         assert_int_equal(report.lsn, lsn);
         assert_int_equal(report.digest, digest(sample->directory, lsn).digest);
         remove_restored(fixture);
     }
-    assert_int_equal(possible, last - 140 + 1);
 }
 
 /* --- streams that are not to be trusted --------------------------------------------------------
@@ -472,7 +470,7 @@ static void restore__refuses_every_flipped_bit(void **state)
     back_up_directory(fixture->sample->directory, fixture->backup);
     uint8_t *bytes = sample_read_file(fixture->backup, &length);
     unsigned bit = 0;
-    for (size_t i = 0; i < length; i += i < 1600 || i > length - 2600 ? 7 : 2053) {
+    for (size_t i = 0; i < length; i += i < 1600 || i > length - 2600 ? 37 : 4099) {
         uint8_t mask = (uint8_t)(1U << (bit++ % 8));
         bytes[i] ^= mask;
         expect_refused(fixture, bytes, length, "flipped", i);
