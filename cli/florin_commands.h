@@ -9,20 +9,30 @@
 #define FLORIN_CLI_FLORIN_COMMANDS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "engine/tools/restore.h"
 #include "exit_codes.h"
 
 struct florin_call {
     const char *server; /* http://HOST:PORT or unix:PATH */
     bool json;
-    const char *account;          /* a valid id */
+    const char *account;          /* a valid id; dump: NULL: all */
     const char *type;             /* post: "Deposit" or "Withdraw" */
     const char *amount;           /* post, reset: a decimal */
     const char *key;              /* post: NULL: one is made */
     const char *expected_version; /* post: NULL: any */
     const char *currency;         /* open: NULL: USD */
     const char *balance;          /* open: NULL: 0 */
-    const char *directory;        /* verify */
+
+    const char *directory; /* of the offline commands; backup: or a URL */
+    const char *file;      /* backup: to, restore: from; "-": stdout, stdin */
+    uint64_t from_lsn;     /* dump: 0: the first kept; repair: the first to drop */
+    uint64_t to_lsn;       /* dump; UINT64_MAX: the end */
+    uint64_t at_lsn;       /* digest; UINT64_MAX: the end */
+    bool accept_loss;      /* repair */
+    enum restore_until until;
+    uint64_t until_value;
 };
 
 enum exit_code florin_balance(const struct florin_call *call);
@@ -33,7 +43,17 @@ enum exit_code florin_open_account(const struct florin_call *call);
  * else's came between (expectedVersion): then it looks again, a few times. */
 enum exit_code florin_reset(const struct florin_call *call);
 
-/* Reads a log offline; see engine/runtime/verify.h. */
+/* Asks the server for a checkpoint and waits for it. */
+enum exit_code florin_checkpoint_now(const struct florin_call *call);
+
+/* Of a server or of a stopped directory; see engine/runtime/backup.h. */
+enum exit_code florin_backup(const struct florin_call *call);
+
+/* Offline; see the headers of engine/tools. */
 enum exit_code florin_verify(const struct florin_call *call);
+enum exit_code florin_dump(const struct florin_call *call);
+enum exit_code florin_digest(const struct florin_call *call);
+enum exit_code florin_repair(const struct florin_call *call);
+enum exit_code florin_restore(const struct florin_call *call);
 
 #endif

@@ -1,16 +1,24 @@
-/* florin_verify.c - prints what a log holds and whether it is sound.
+/* florin_verify.c - prints what a directory holds and whether it is sound.
  *
- * It must not know the format of files: engine/runtime/verify.h reads them.
+ * It must not know the format of files: engine/tools/verify.h reads them.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "engine/runtime/verify.h"
+#include "engine/tools/verify.h"
+#include "files_error.h"
 #include "florin_commands.h"
 #include "http/amount.h"
 #include "http/json_text.h"
+#include "progress.h"
+
+enum {
+    /* 255 currencies of 50 bytes, 64 checkpoints of 120, 16 problems of 400, and the rest. */
+    JSON_BYTES = 48 * 1024,
+};
 
 static const char *end_words(enum log_end end)
 {
@@ -43,14 +51,66 @@ static void print_balances(const struct verify_report *report)
     }
 }
 
-static void print_damage(const char *directory, const struct verify_report *report)
+static void print_files(const struct verify_report *report)
 {
-    if (report->record_fault != NULL)
-        printf("DAMAGED: record at LSN %" PRIu64 ": %s\n", report->record_lsn,
-               report->record_fault);
-    else
-        printf("DAMAGED: %s/%s at offset %" PRIu64 ", LSN %" PRIu64 ": %s\n", directory,
-               report->log.file, report->log.offset, report->log.lsn, report->log.reason);
+    for (size_t i = 0; i < report->checkpoint_count; i++) {
+        const struct verify_checkpoint *checkpoint = &report->checkpoints[i];
+        printf("  checkpoint  LSN %" PRIu64 " to %" PRIu64 ", %" PRIu64 " accounts, %" PRIu64
+               " bytes, %s\n",
+               checkpoint->start_lsn, checkpoint->end_lsn, checkpoint->accounts, checkpoint->bytes,
+               checkpoint->sound ? "sound" : "DAMAGED");
+    }
+    printf("  key files %" PRIu64 ", %" PRIu64 " keys of LSN 1 to %" PRIu64 ", %" PRIu64 " bytes\n",
+           report->key_files, report->key_file_keys, report->keys_to_lsn, report->key_file_bytes);
+}
+
+static void print_state(const struct verify_report *report)
+{
+    if (!report->has_state)
+        return;
+    printf("  accounts  %" PRIu64 "\n  keys      %" PRIu64 "\n", report->accounts, report->keys);
+    print_balances(report);
+    printf("  digest    %016" PRIx64 " at LSN %" PRIu64 "\n", report->digest, report->lsn);
+}
+
+static void print_after(const struct log_survey_report *survey)
+{
+    if (!survey->is_damaged)
+        return;
+    printf("  behind the first damage of the log: %" PRIu64 " more damaged places, %" PRIu64
+           " whole frames, %" PRIu64 " records",
+           survey->damaged_after, survey->frames_after, survey->records_after);
+    if (survey->records_after > 0)
+        printf(", LSN %" PRIu64 " to %" PRIu64, survey->first_lsn_after, survey->last_lsn_after);
+    printf("\n");
+}
+
+/* Of the log: the first LSN that cannot be read or does not fit. */
+static uint64_t first_damaged_lsn(const struct verify_report *report)
+{
+    for (size_t i = 0; i < report->problem_count && i < VERIFY_PROBLEMS_MAX; i++) {
+        if (report->problems[i].lsn != 0)
+            return report->problems[i].lsn;
+    }
+    return report->log.last_lsn + 1;
+}
+
+static void print_problems(const char *directory, const struct verify_report *report)
+{
+    for (size_t i = 0; i < report->problem_count && i < VERIFY_PROBLEMS_MAX; i++) {
+        char text[TOOL_PROBLEM_TEXT_MAX];
+        problem_text(&report->problems[i], text);
+        printf("DAMAGED: %s%s%s\n", directory, report->problems[i].file[0] == '\0' ? ": " : "/",
+               text);
+    }
+    if (report->problem_count > VERIFY_PROBLEMS_MAX)
+        printf("DAMAGED: and %zu more\n", report->problem_count - VERIFY_PROBLEMS_MAX);
+    if (!report->surveyed)
+        return;
+    print_after(&report->survey);
+    printf("a backup restores what was acknowledged; without one, florin repair %s --drop-from "
+           "%" PRIu64 " says what would be lost\n",
+           directory, first_damaged_lsn(report));
 }
 
 static void print_report(const char *directory, const struct verify_report *report, bool sound)
@@ -58,16 +118,18 @@ static void print_report(const char *directory, const struct verify_report *repo
     const struct log_report *log = &report->log;
     printf("%s\n", directory);
     printf("  log       %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " records, %" PRIu64
-           " bytes, last LSN %" PRIu64 "\n",
-           log->segments, log->frames, log->records, log->bytes, log->last_lsn);
-    printf("  end       %s\n", end_words(log->end));
-    printf("  accounts  %" PRIu64 "\n  keys      %" PRIu64 "\n", report->accounts, report->keys);
-    print_balances(report);
+           " bytes, LSN %" PRIu64 " to %" PRIu64 "\n",
+           log->segments, log->frames, log->records, log->bytes, report->first_lsn, log->last_lsn);
+    printf("  end       %s\n", report->moving ? "a server writes to it" : end_words(log->end));
+    print_files(report);
+    print_state(report);
     if (sound)
         printf("sound\n");
     else
-        print_damage(directory, report);
+        print_problems(directory, report);
 }
+
+/* --- JSON ------------------------------------------------------------------------------------ */
 
 static void write_balances(struct json_text *text, const struct verify_report *report)
 {
@@ -84,59 +146,118 @@ static void write_balances(struct json_text *text, const struct verify_report *r
     json_text_raw(text, "}", 1);
 }
 
-static void write_damage(struct json_text *text, const struct verify_report *report)
+static void write_bool(struct json_text *text, const char *name, bool value)
+{
+    json_text_member(text, name);
+    json_text_raw(text, value ? "true" : "false", value ? 4 : 5);
+}
+
+static void begin_element(struct json_text *text, bool first)
+{
+    if (!first)
+        json_text_raw(text, ",", 1);
+    json_text_raw(text, "{", 1);
+}
+
+static void write_checkpoints(struct json_text *text, const struct verify_report *report)
+{
+    json_text_member(text, "checkpoints");
+    json_text_raw(text, "[", 1);
+    for (size_t i = 0; i < report->checkpoint_count; i++) {
+        const struct verify_checkpoint *checkpoint = &report->checkpoints[i];
+        begin_element(text, i == 0);
+        json_text_member_unsigned(text, "startLsn", checkpoint->start_lsn);
+        json_text_member_unsigned(text, "endLsn", checkpoint->end_lsn);
+        json_text_member_unsigned(text, "accounts", checkpoint->accounts);
+        json_text_member_unsigned(text, "bytes", checkpoint->bytes);
+        write_bool(text, "sound", checkpoint->sound);
+        json_text_raw(text, "}", 1);
+    }
+    json_text_raw(text, "]", 1);
+}
+
+static void write_problems(struct json_text *text, const struct verify_report *report)
 {
     json_text_member(text, "damage");
-    json_text_raw(text, "{", 1);
-    if (report->record_fault != NULL) {
-        json_text_member_unsigned(text, "lsn", report->record_lsn);
-        json_text_member_string(text, "reason", report->record_fault);
-    } else {
-        json_text_member_string(text, "file", report->log.file);
-        json_text_member_unsigned(text, "offset", report->log.offset);
-        json_text_member_unsigned(text, "lsn", report->log.lsn);
-        json_text_member_string(text, "reason", report->log.reason);
+    json_text_raw(text, "[", 1);
+    for (size_t i = 0; i < report->problem_count && i < VERIFY_PROBLEMS_MAX; i++) {
+        const struct tool_problem *problem = &report->problems[i];
+        begin_element(text, i == 0);
+        json_text_member_string(text, "file", problem->file);
+        json_text_member_unsigned(text, "offset", problem->offset);
+        json_text_member_unsigned(text, "lsn", problem->lsn);
+        json_text_member_string(text, "reason", problem->reason);
+        json_text_raw(text, "}", 1);
     }
+    json_text_raw(text, "]", 1);
+    if (!report->surveyed || !report->survey.is_damaged)
+        return;
+    json_text_member(text, "behind");
+    json_text_raw(text, "{", 1);
+    json_text_member_unsigned(text, "damagedPlaces", report->survey.damaged_after);
+    json_text_member_unsigned(text, "frames", report->survey.frames_after);
+    json_text_member_unsigned(text, "records", report->survey.records_after);
+    json_text_member_unsigned(text, "firstLsn", report->survey.first_lsn_after);
+    json_text_member_unsigned(text, "lastLsn", report->survey.last_lsn_after);
     json_text_raw(text, "}", 1);
+}
+
+static void write_state(struct json_text *text, const struct verify_report *report)
+{
+    char digest[24];
+    if (!report->has_state)
+        return;
+    snprintf(digest, sizeof(digest), "%016" PRIx64, report->digest);
+    json_text_member_unsigned(text, "accounts", report->accounts);
+    json_text_member_unsigned(text, "keys", report->keys);
+    write_balances(text, report);
+    json_text_member_unsigned(text, "lsn", report->lsn);
+    json_text_member_string(text, "digest", digest);
 }
 
 static void print_json(const struct verify_report *report, bool sound)
 {
-    /* 255 currencies of 50 bytes, and the rest. */
-    char bytes[16 * 1024];
+    char bytes[JSON_BYTES];
     struct json_text text;
     const struct log_report *log = &report->log;
     json_text_init(&text, bytes, sizeof(bytes));
     json_text_raw(&text, "{", 1);
-    json_text_member(&text, "sound");
-    json_text_raw(&text, sound ? "true" : "false", sound ? 4 : 5);
-    json_text_member_string(&text, "end", log_end_name(log->end));
+    write_bool(&text, "sound", sound);
+    json_text_member_string(&text, "end", report->moving ? "moving" : log_end_name(log->end));
     json_text_member_unsigned(&text, "segments", log->segments);
     json_text_member_unsigned(&text, "frames", log->frames);
     json_text_member_unsigned(&text, "records", log->records);
     json_text_member_unsigned(&text, "bytes", log->bytes);
+    json_text_member_unsigned(&text, "firstLsn", report->first_lsn);
     json_text_member_unsigned(&text, "lastLsn", log->last_lsn);
-    json_text_member_unsigned(&text, "accounts", report->accounts);
-    json_text_member_unsigned(&text, "keys", report->keys);
-    write_balances(&text, report);
+    write_checkpoints(&text, report);
+    json_text_member_unsigned(&text, "keyFiles", report->key_files);
+    json_text_member_unsigned(&text, "keyFileKeys", report->key_file_keys);
+    json_text_member_unsigned(&text, "keyFileBytes", report->key_file_bytes);
+    json_text_member_unsigned(&text, "keysToLsn", report->keys_to_lsn);
+    write_state(&text, report);
     if (!sound)
-        write_damage(&text, report);
+        write_problems(&text, report);
     json_text_raw(&text, "}", 1);
     printf("%.*s\n", (int)text.length, bytes);
 }
 
 enum exit_code florin_verify(const struct florin_call *call)
 {
-    struct verify_report report;
-    int error = verify_directory(call->directory, &report);
-    if (error != 0 && error != -EBADMSG) {
-        fprintf(stderr, "florin: %s: %s\n", call->directory,
-                error == -ENOENT ? "there is no ledger" : strerror(-error));
-        return error == -EACCES || error == -EPERM ? EXIT_NO_PERMISSION : EXIT_IO;
-    }
-    if (call->json)
-        print_json(&report, error == 0);
+    struct progress progress;
+    struct verify_report *report = calloc(1, sizeof(*report));
+    if (report == NULL)
+        return files_error(call->directory, -ENOMEM, NULL);
+    progress_start(&progress);
+    int error = verify_directory(call->directory, progress_show, &progress, report);
+    progress_end(&progress);
+    enum exit_code code = EXIT_OK;
+    if (error != 0 && error != -EBADMSG)
+        code = files_error(call->directory, error, NULL);
+    else if (call->json)
+        print_json(report, error == 0);
     else
-        print_report(call->directory, &report, error == 0);
-    return error == 0 ? EXIT_OK : EXIT_DAMAGED;
+        print_report(call->directory, report, error == 0);
+    free(report);
+    return code != EXIT_OK ? code : error == 0 ? EXIT_OK : EXIT_DAMAGED;
 }

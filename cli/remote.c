@@ -13,6 +13,14 @@
 
 static const char unix_prefix[] = "unix:";
 
+/* Where the body of a download goes. */
+struct download {
+    struct remote *remote;
+    remote_sink *sink;
+    void *context;
+    struct remote_answer *answer;
+};
+
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct remote_answer *answer = context;
@@ -74,8 +82,9 @@ static struct curl_slist *add_header(struct curl_slist *headers, const char *tex
     return longer;
 }
 
+/* `sink_context`: what the write function gets. */
 static bool perform(struct remote *remote, const char *path, struct curl_slist *headers,
-                    struct remote_answer *answer)
+                    void *sink_context, struct remote_answer *answer)
 {
     char url[REMOTE_URL_MAX + FLORIN_ACCOUNT_ID_MAX + 64];
     CURL *curl = remote->curl;
@@ -88,7 +97,7 @@ static bool perform(struct remote *remote, const char *path, struct curl_slist *
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+        code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink_context);
     if (code == CURLE_OK)
         code = curl_easy_perform(curl);
     if (code == CURLE_OK)
@@ -106,7 +115,7 @@ bool remote_get(struct remote *remote, const char *path, struct remote_answer *a
     struct curl_slist *headers = add_header(NULL, "Prefer: money=string");
     if (headers == NULL || curl_easy_setopt(remote->curl, CURLOPT_HTTPGET, 1L) != CURLE_OK)
         return false;
-    return perform(remote, path, headers, answer);
+    return perform(remote, path, headers, answer, answer);
 }
 
 bool remote_post(struct remote *remote, const char *path, const char *key, const char *body,
@@ -125,5 +134,31 @@ bool remote_post(struct remote *remote, const char *path, const char *key, const
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body_length) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body) != CURLE_OK)
         return false;
-    return perform(remote, path, headers, answer);
+    return perform(remote, path, headers, answer, answer);
+}
+
+static size_t take_download(char *bytes, size_t size, size_t count, void *context)
+{
+    struct download *download = context;
+    long status = 0;
+    if (curl_easy_getinfo(download->remote->curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
+        return 0;
+    if (status != 200)
+        return take_body(bytes, size, count, download->answer);
+    return download->sink(download->context, bytes, size * count) ? size * count : 0;
+}
+
+bool remote_download(struct remote *remote, const char *path, remote_sink *sink, void *context,
+                     struct remote_answer *answer)
+{
+    struct download download = {remote, sink, context, answer};
+    CURL *curl = remote->curl;
+    struct curl_slist *headers = add_header(NULL, "Accept: */*");
+    if (headers == NULL || curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)REMOTE_STALL_S) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_download) != CURLE_OK)
+        return false;
+    return perform(remote, path, headers, &download, answer);
 }

@@ -16,6 +16,9 @@ enum {
     /* Above the server's longest commit deadline in practice; a server that is silent for longer
      * is as good as unreachable. */
     REMOTE_TIMEOUT_S = 30,
+    /* A download may take hours, but not stand still for longer than this: the server reads at
+     * least a block in that time. */
+    REMOTE_STALL_S = 60,
 };
 
 struct remote {
@@ -42,5 +45,14 @@ __attribute__((warn_unused_result)) bool remote_post(struct remote *remote, cons
                                                      const char *key, const char *body,
                                                      size_t body_length,
                                                      struct remote_answer *answer);
+
+/* Takes bytes of a body as they come; false: no more. */
+typedef bool remote_sink(void *context, const void *bytes, size_t length);
+
+/* GET of a body of any length. With status 200 it goes to the sink, else into the answer. false: no
+ * answer, it broke off, or the sink wanted no more; remote->error says why. */
+__attribute__((warn_unused_result)) bool remote_download(struct remote *remote, const char *path,
+                                                         remote_sink *sink, void *context,
+                                                         struct remote_answer *answer);
 
 #endif
