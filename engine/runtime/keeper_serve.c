@@ -83,6 +83,9 @@ static void note_pause(struct worker *worker, uint64_t ns)
 
 void keeper_serve(struct worker *worker)
 {
+    const struct key_table *keys = &worker->shard.keys;
+    if (keys->count > keys->slots_max / 2)
+        keeper_wake(worker->ledger->keeper); /* before memory is full */
     if (!keeper_wants(worker))
         return;
     uint64_t started_ns = clock_monotonic_ns();

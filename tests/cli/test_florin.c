@@ -138,7 +138,7 @@ static void verify__adds_up_and_finds_damage(void **state)
     expect(api, words, 0, "14.50 USD (2 accounts)\n");
     snprintf(words, sizeof(words), "--json verify %s", api->data);
     expect(api, words, 0, "\"records\":3,");
-    expect(api, words, 0, "\"accounts\":2,\"keys\":1,\"balances\":{\"USD\":\"14.50\"}}\n");
+    expect(api, words, 0, "\"accounts\":2,\"keys\":1,\"balances\":{\"USD\":\"14.50\"},\"lsn\":3,");
 
     snprintf(path, sizeof(path), "%s/log/0000000000000001.wal", api->data);
     int descriptor = open(path, O_WRONLY);

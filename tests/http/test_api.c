@@ -448,7 +448,7 @@ static void operators__see_health_readiness_and_figures(void **state)
  * evenly over workers. */
 static void full_tables__are_507_and_the_rest_goes_on(void **state)
 {
-    enum { TRIES = 400 };
+    enum { TRIES = 400, RETRIES_MAX = 100000 };
     static const char *const arguments[] = {
         "--workers", "1", "--accounts-max", "1", "--keys-memory", "1", NULL};
     struct api *api = calloc(1, sizeof(*api));
@@ -464,14 +464,19 @@ static void full_tables__are_507_and_the_rest_goes_on(void **state)
     assert_int_equal(status, 507);
     api_assert_body(&response, "{\"error\":\"No room for another account\","
                                "\"code\":\"accounts_full\",\"outcome\":\"not_applied\"}");
-    status = 201;
-    for (unsigned i = 0; i < TRIES && status == 201; i++) {
+    /* Keys move to files: when memory is full, the next one has to wait a moment at most. */
+    for (unsigned i = 0; i < TRIES; i++) {
         snprintf(text, sizeof(text), "key%u", i);
-        status = api_post(api, "full0", text, "{\"type\":\"Credit\",\"amount\":1}", &response);
+        for (unsigned again = 0; again < RETRIES_MAX; again++) {
+            status = api_post(api, "full0", text, "{\"type\":\"Credit\",\"amount\":1}", &response);
+            if (status == 201)
+                break;
+            assert_int_equal(status, 507);
+            api_assert_body(&response, "{\"error\":\"No room for another idempotency key\","
+                                       "\"code\":\"keys_full\",\"outcome\":\"not_applied\"}");
+        }
+        assert_int_equal(status, 201);
     }
-    assert_int_equal(status, 507);
-    api_assert_body(&response, "{\"error\":\"No room for another idempotency key\","
-                               "\"code\":\"keys_full\",\"outcome\":\"not_applied\"}");
     assert_int_equal(api_post(api, "full0", NULL, "{\"type\":\"Credit\",\"amount\":1}", &response),
                      201);
     /* a known key still gets its answer */
