@@ -104,7 +104,7 @@ static void *find(void *context)
             continue;
         uint64_t lsn = 1 + (random >> 33) % durable;
         struct log_fault fault;
-        struct log_frame frame;
+        struct log_frame frame = {0};
         int error = log_reader_seek(reader, lsn, durable, &fault);
         if (error == 0)
             error = log_reader_next(reader, durable, &frame, &fault);
