@@ -37,23 +37,27 @@ static void content_release(struct content *content)
         free(content);
 }
 
-/* The bytes, for writing: at least `size` of them, and nobody else's. */
+/* The bytes, for writing: at least `size` of them, and nobody else's. What grows gets room for
+ * more: a flush and a crash write sector by sector. */
 static uint8_t *content_own(struct content **content, uint64_t size)
 {
     struct content *old = *content;
     uint64_t old_size = old == NULL ? 0 : old->size;
-    if (old != NULL && old->users == 1 && old_size >= size)
-        return old->bytes;
     uint64_t wanted = size > old_size ? size : old_size;
-    struct content *owned = malloc(sizeof(*owned) + wanted);
-    assert(owned != NULL);
-    owned->users = 1;
-    owned->size = wanted;
-    if (old_size > 0)
-        memcpy(owned->bytes, old->bytes, old_size);
+    struct content *owned = old;
+    if (old == NULL || old->users > 1 || old->capacity < wanted) {
+        uint64_t capacity = size > old_size ? wanted + wanted / 2 : wanted;
+        owned = malloc(sizeof(*owned) + capacity);
+        assert(owned != NULL);
+        owned->users = 1;
+        owned->capacity = capacity;
+        if (old_size > 0)
+            memcpy(owned->bytes, old->bytes, old_size);
+        content_release(old);
+        *content = owned;
+    }
     memset(owned->bytes + old_size, 0, wanted - old_size);
-    content_release(old);
-    *content = owned;
+    owned->size = wanted;
     return owned->bytes;
 }
 

@@ -20,6 +20,7 @@ enum {
 struct content {
     size_t users;
     uint64_t size;
+    uint64_t capacity;
     uint8_t bytes[];
 };
 
