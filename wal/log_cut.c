@@ -363,7 +363,7 @@ static int cut_init(struct cut *cut, const struct log_start *start)
         cut->position.chain = segment_chain_origin(meta->log_id);
     }
     cut->bytes = aligned_alloc(STORAGE_ALIGNMENT, meta->segment_bytes);
-    cut->payload = malloc(FLORIN_GROUP_BYTES_MAX);
+    cut->payload = malloc(frame_payload_capacity(room));
     return cut->bytes == NULL || cut->payload == NULL ? -ENOMEM : 0;
 }
 

@@ -386,7 +386,7 @@ int scan_init(struct scan *scan, const struct log_options *options, struct log_r
             },
         .newest_start = start,
         .bytes = aligned_alloc(STORAGE_ALIGNMENT, meta->segment_bytes),
-        .payload = malloc(FLORIN_GROUP_BYTES_MAX),
+        .payload = malloc(frame_payload_capacity(room)),
     };
     report->last_lsn = start.first_lsn - 1;
     report->epoch = start.epoch;
