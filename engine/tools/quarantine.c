@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #include <unistd.h>
 
 enum {
-    COPY_BYTES = 1024 * 1024,
+    /* Read at once; where all of it is zero, the copy gets a hole. */
+    COPY_BYTES = 64 * 1024,
     DIRECTORY_MODE = 0700,
     FILE_MODE = 0600,
     LOG_LINE_MAX = 1024,
@@ -108,13 +110,27 @@ static int write_all(int descriptor, const char *bytes, size_t length)
     return 0;
 }
 
+static bool is_zero(const char *bytes, size_t length)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+/* Segments are mostly zeros. */
+static int put_piece(int to, const char *bytes, size_t length)
+{
+    if (!is_zero(bytes, length))
+        return write_all(to, bytes, length);
+    return lseek(to, (off_t)length, SEEK_CUR) < 0 ? -errno : 0;
+}
+
 static int copy_bytes(int from, int to)
 {
     char *buffer = malloc(COPY_BYTES);
     if (buffer == NULL)
         return -ENOMEM;
+    off_t total = 0;
     int error = 0;
-    for (;;) {
+    while (error == 0) {
         ssize_t got = read(from, buffer, COPY_BYTES);
         if (got < 0 && errno == EINTR)
             continue;
@@ -122,11 +138,13 @@ static int copy_bytes(int from, int to)
             error = got < 0 ? -errno : 0;
             break;
         }
-        error = write_all(to, buffer, (size_t)got);
-        if (error != 0)
-            break;
+        total += got;
+        error = put_piece(to, buffer, (size_t)got);
     }
     free(buffer);
+    /* a hole at the end has no length of its own */
+    if (error == 0 && ftruncate(to, total) != 0)
+        error = -errno;
     if (error == 0 && fsync(to) != 0)
         error = -errno;
     return error;

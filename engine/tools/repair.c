@@ -77,14 +77,16 @@ static void say_loss(struct repair *repair)
             survey->damage.offset, survey->damage.lsn, survey->damage.reason);
     else
         say(repair, "the log is sound");
-    if (newest >= lsn)
-        say(repair,
-            "lost: every change from LSN %" PRIu64 " on; records up to LSN %" PRIu64
-            " are seen in the log, %" PRIu64 " of them behind the damage",
-            lsn, newest, survey->records_after);
-    else
+    if (newest < lsn)
         say(repair, "lost: every change from LSN %" PRIu64 " on; no whole record of them is seen",
             lsn);
+    else if (survey->is_damaged)
+        say(repair,
+            "lost: every change from LSN %" PRIu64 " on; records up to LSN %" PRIu64
+            " are seen, %" PRIu64 " of them behind the damage",
+            lsn, newest, survey->records_after);
+    else
+        say(repair, "lost: the records from LSN %" PRIu64 " to %" PRIu64, lsn, newest);
     say(repair,
         "kept: LSN 1 to %" PRIu64 ", %" PRIu64 " accounts, %" PRIu64 " keys, digest %016" PRIx64,
         lsn - 1, plan->accounts, plan->keys, plan->digest);

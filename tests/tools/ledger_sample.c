@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/core/key_filter.h"
 #include "engine/core/shard.h"
+#include "engine/runtime/backup.h"
 #include "wal/log.h"
 #include "wal/meta.h"
 #include "wal/storage_posix.h"
@@ -128,6 +130,70 @@ void sample_path(const struct sample *sample, const char *name, char path[SAMPLE
 {
     int length = snprintf(path, SAMPLE_PATH_MAX, "%s/%s", sample->base, name);
     assert(length > 0 && length < SAMPLE_PATH_MAX);
+}
+
+void sample_fill(struct sample *sample)
+{
+    sample_open(sample, 2);
+    sample_run(sample, 40);
+    int error = florin_checkpoint(sample->ledger);
+    assert(error == 0);
+    sample_run(sample, 30);
+    error = florin_checkpoint(sample->ledger);
+    assert(error == 0);
+    sample_run(sample, 10);
+}
+
+/* --- what is tested, where it must succeed ---------------------------------------------------- */
+
+void sample_write_stream(struct backup *backup, const char *path, size_t piece)
+{
+    uint8_t *bytes = malloc(piece);
+    FILE *file = fopen(path, "wb");
+    assert(bytes != NULL);
+    assert(file != NULL);
+    size_t got = 0;
+    do {
+        int error = backup_read(backup, bytes, piece, &got);
+        if (error != 0)
+            fprintf(stderr, "%s\n", backup_problem(backup));
+        assert(error == 0);
+        size_t put = fwrite(bytes, 1, got, file);
+        assert(put == got);
+    } while (got > 0);
+    int error = fclose(file);
+    assert(error == 0);
+    backup_close(backup);
+    free(bytes);
+}
+
+void sample_back_up(const char *directory, const char *path)
+{
+    struct backup *backup;
+    char problem[BACKUP_PROBLEM_MAX];
+    int error = backup_open_directory(directory, &backup, problem);
+    if (error != 0)
+        fprintf(stderr, "%s: %s: %s\n", directory, strerror(-error), problem);
+    assert(error == 0);
+    sample_write_stream(backup, path, 100000);
+}
+
+struct digest_report sample_digest(const char *directory, uint64_t lsn)
+{
+    struct digest_report report;
+    struct tool_problem problem;
+    int error = digest_directory(directory, lsn, NULL, NULL, &report, &problem);
+    if (error != 0)
+        fprintf(stderr, "%s: %s: %s %s\n", directory, strerror(-error), problem.file,
+                problem.reason);
+    assert(error == 0);
+    return report;
+}
+
+bool sample_is_there(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
 }
 
 /* --- another way to the digest --------------------------------------------------------------- */

@@ -5,8 +5,11 @@
 #ifndef FLORIN_TESTS_LEDGER_SAMPLE_H
 #define FLORIN_TESTS_LEDGER_SAMPLE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "engine/tools/digest.h"
 #include "florin.h"
 #include "support/temporary_directory.h"
 
@@ -39,6 +42,20 @@ void sample_run(struct sample *sample, unsigned count);
 
 /* BASE/NAME. */
 void sample_path(const struct sample *sample, const char *name, char path[SAMPLE_PATH_MAX]);
+
+/* 40 commands, a checkpoint at LSN 40, 30, a checkpoint at LSN 70, 10: key files, some segments. It
+ * is open with two workers afterwards. */
+void sample_fill(struct sample *sample);
+
+/* Reads the whole stream into a file, in pieces of `piece` bytes; closes it. */
+struct backup;
+void sample_write_stream(struct backup *backup, const char *path, size_t piece);
+void sample_back_up(const char *directory, const char *path);
+
+/* digest_directory() that must succeed. */
+struct digest_report sample_digest(const char *directory, uint64_t lsn);
+
+bool sample_is_there(const char *path);
 
 /* Of the ledger in a directory whose log begins at LSN 1: the digest at an LSN by replaying the log
  * into `shards` shards, without checkpoints and key files. */

@@ -14,16 +14,6 @@
 #include "engine/tools/digest.h"
 #include "ledger_sample.h"
 
-static struct digest_report digest(const char *directory, uint64_t lsn)
-{
-    struct digest_report report;
-    struct tool_problem problem;
-    int error = digest_directory(directory, lsn, NULL, NULL, &report, &problem);
-    if (error != 0)
-        fail_msg("%s: %s: %s %s", directory, strerror(-error), problem.file, problem.reason);
-    return report;
-}
-
 static int refused(const char *directory, uint64_t lsn, struct tool_problem *problem)
 {
     struct digest_report report;
@@ -44,14 +34,14 @@ static void digest__of_every_lsn_is_that_of_a_plain_replay(void **state)
     uint64_t last = sample_last_lsn(sample->directory);
     assert_true(last >= 80);
     for (uint64_t lsn = 0; lsn <= last; lsn++) {
-        struct digest_report report = digest(sample->directory, lsn);
+        struct digest_report report = sample_digest(sample->directory, lsn);
         assert_int_equal(report.lsn, lsn);
         assert_int_equal(report.digest, sample_replay_digest(sample->directory, lsn, 3));
     }
-    assert_int_equal(digest(sample->directory, STATE_AT_END).lsn, last);
-    assert_int_equal(digest(sample->directory, STATE_AT_END).digest,
-                     digest(sample->directory, last).digest);
-    assert_int_equal(digest(sample->directory, last).accounts, SAMPLE_ACCOUNTS);
+    assert_int_equal(sample_digest(sample->directory, STATE_AT_END).lsn, last);
+    assert_int_equal(sample_digest(sample->directory, STATE_AT_END).digest,
+                     sample_digest(sample->directory, last).digest);
+    assert_int_equal(sample_digest(sample->directory, last).accounts, SAMPLE_ACCOUNTS);
     sample_destroy(sample);
 }
 
@@ -62,12 +52,12 @@ static void digest__does_not_depend_on_workers_checkpoints_or_key_files(void **s
     sample_open(sample, 1);
     sample_run(sample, 60);
     sample_close(sample);
-    struct digest_report before = digest(sample->directory, STATE_AT_END);
+    struct digest_report before = sample_digest(sample->directory, STATE_AT_END);
     for (unsigned workers = 1; workers <= 4; workers++) {
         sample_open(sample, workers);
         assert_int_equal(florin_checkpoint(sample->ledger), 0);
         sample_close(sample);
-        struct digest_report after = digest(sample->directory, STATE_AT_END);
+        struct digest_report after = sample_digest(sample->directory, STATE_AT_END);
         assert_int_equal(after.lsn, before.lsn);
         assert_int_equal(after.digest, before.digest);
         assert_int_equal(after.keys, before.keys);
@@ -84,8 +74,8 @@ static void digest__of_another_state_is_another(void **state)
     sample_close(sample);
     uint64_t last = sample_last_lsn(sample->directory);
     for (uint64_t lsn = 1; lsn <= last; lsn++)
-        assert_int_not_equal(digest(sample->directory, lsn).digest,
-                             digest(sample->directory, lsn - 1).digest);
+        assert_int_not_equal(sample_digest(sample->directory, lsn).digest,
+                             sample_digest(sample->directory, lsn - 1).digest);
     sample_destroy(sample);
 }
 
@@ -116,12 +106,12 @@ static void digest__passes_over_a_damaged_checkpoint(void **state)
     assert_int_equal(florin_checkpoint(sample->ledger), 0);
     sample_run(sample, 5);
     sample_close(sample);
-    struct digest_report before = digest(sample->directory, STATE_AT_END);
+    struct digest_report before = sample_digest(sample->directory, STATE_AT_END);
     sample_path(sample, "data/checkpoint/0000000000000028.ckpt", path);
     sample_flip(path, 4096 + 100, 1);
-    assert_int_equal(digest(sample->directory, STATE_AT_END).digest, before.digest);
+    assert_int_equal(sample_digest(sample->directory, STATE_AT_END).digest, before.digest);
     sample_flip(path, 20, 1);
-    assert_int_equal(digest(sample->directory, STATE_AT_END).digest, before.digest);
+    assert_int_equal(sample_digest(sample->directory, STATE_AT_END).digest, before.digest);
     sample_destroy(sample);
 }
 
@@ -138,7 +128,7 @@ static void digest__is_that_before_damage_of_the_log(void **state)
     /* every command was a frame of one block, behind the header and the recovery frame */
     sample_path(sample, "data/log/0000000000000001.wal", path);
     sample_flip(path, 4096 * 9 + 200, 4);
-    assert_int_equal(digest(sample->directory, 7).digest, expected);
+    assert_int_equal(sample_digest(sample->directory, 7).digest, expected);
     assert_int_equal(refused(sample->directory, 8, &problem), -EBADMSG);
     assert_string_equal(problem.file, "log/0000000000000001.wal");
     assert_int_equal(problem.offset / 4096, 9);

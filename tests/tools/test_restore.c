@@ -48,44 +48,6 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Two checkpoints, key files, several segments. */
-static void fill(struct sample *sample)
-{
-    sample_open(sample, 2);
-    sample_run(sample, 40);
-    assert_int_equal(florin_checkpoint(sample->ledger), 0);
-    sample_run(sample, 30);
-    assert_int_equal(florin_checkpoint(sample->ledger), 0);
-    sample_run(sample, 10);
-}
-
-/* Reads the whole stream into a file, in pieces of `piece` bytes; closes it. */
-static void write_stream(struct backup *backup, const char *path, size_t piece)
-{
-    uint8_t *bytes = malloc(piece);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(bytes);
-    assert_non_null(file);
-    size_t got = 0;
-    do {
-        assert_int_equal(backup_read(backup, bytes, piece, &got), 0);
-        assert_int_equal(fwrite(bytes, 1, got, file), got);
-    } while (got > 0);
-    assert_int_equal(fclose(file), 0);
-    backup_close(backup);
-    free(bytes);
-}
-
-static void back_up_directory(const char *directory, const char *path)
-{
-    struct backup *backup;
-    char problem[BACKUP_PROBLEM_MAX];
-    int error = backup_open_directory(directory, &backup, problem);
-    if (error != 0)
-        fail_msg("%s: %s: %s", directory, strerror(-error), problem);
-    write_stream(backup, path, 100000);
-}
-
 static int restore(const struct fixture *fixture, enum restore_until until, uint64_t value,
                    struct restore_report *report, struct tool_problem *problem)
 {
@@ -110,29 +72,13 @@ static void expect_restored(const struct fixture *fixture, enum restore_until un
         fail_msg("restore: %s: %s %s", strerror(-error), problem.file, problem.reason);
 }
 
-static bool is_there(const char *path)
-{
-    struct stat status;
-    return lstat(path, &status) == 0;
-}
-
 /* Nothing is left behind. */
 static void expect_nothing(const struct fixture *fixture)
 {
     char temporary[SAMPLE_PATH_MAX + 8];
     snprintf(temporary, sizeof(temporary), "%s.tmp", fixture->restored);
-    assert_false(is_there(fixture->restored));
-    assert_false(is_there(temporary));
-}
-
-static struct digest_report digest(const char *directory, uint64_t lsn)
-{
-    struct digest_report report;
-    struct tool_problem problem;
-    int error = digest_directory(directory, lsn, NULL, NULL, &report, &problem);
-    if (error != 0)
-        fail_msg("%s: %s: %s %s", directory, strerror(-error), problem.file, problem.reason);
-    return report;
+    assert_false(sample_is_there(fixture->restored));
+    assert_false(sample_is_there(temporary));
 }
 
 static void remove_restored(const struct fixture *fixture)
@@ -145,16 +91,16 @@ static void backup__of_a_stopped_directory_comes_back(void **state)
     struct fixture *fixture = *state;
     struct sample *sample = fixture->sample;
     struct restore_report report;
-    fill(sample);
+    sample_fill(sample);
     sample_close(sample);
-    struct digest_report original = digest(sample->directory, STATE_AT_END);
-    back_up_directory(sample->directory, fixture->backup);
+    struct digest_report original = sample_digest(sample->directory, STATE_AT_END);
+    sample_back_up(sample->directory, fixture->backup);
     expect_restored(fixture, RESTORE_WHOLE, 0, &report);
     assert_int_equal(report.lsn, original.lsn);
     assert_int_equal(report.digest, original.digest);
     assert_int_equal(report.accounts, original.accounts);
     assert_int_equal(report.keys, original.keys);
-    assert_int_equal(digest(fixture->restored, STATE_AT_END).digest, original.digest);
+    assert_int_equal(sample_digest(fixture->restored, STATE_AT_END).digest, original.digest);
 
     /* and it opens, and knows the keys */
     sample->options.directory = fixture->restored;
@@ -164,101 +110,6 @@ static void backup__of_a_stopped_directory_comes_back(void **state)
     assert_int_equal(florin_durable_lsn(sample->ledger),
                      original.lsn + SAMPLE_ACCOUNTS); /* those without a key happened again */
     sample_close(sample);
-}
-
-static void backup__is_a_tar_file_with_known_members(void **state)
-{
-    struct fixture *fixture = *state;
-    char command[2 * SAMPLE_PATH_MAX];
-    char output[8192];
-    fill(fixture->sample);
-    sample_close(fixture->sample);
-    back_up_directory(fixture->sample->directory, fixture->backup);
-    snprintf(command, sizeof(command), "tar tf '%s' 2>&1", fixture->backup);
-    /* The path is the test's own. NOLINTNEXTLINE(cert-env33-c) */
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    output[fread(output, 1, sizeof(output) - 1, pipe)] = '\0';
-    assert_int_equal(pclose(pipe), 0);
-    static const char expected[] = "BACKUP-INFO\nmeta\n"
-                                   "checkpoint/0000000000000028.ckpt\n"
-                                   "checkpoint/0000000000000046.ckpt\n"
-                                   "keys/0000000000000001-0000000000000028.keys\n"
-                                   "keys/0000000000000029-0000000000000046.keys\n"
-                                   "log/0000000000000001.wal\n";
-    assert_memory_equal(output, expected, sizeof(expected) - 1);
-    assert_non_null(strstr(output, "\nMANIFEST\n"));
-    /* no spare segment: the last one has records */
-    char path[SAMPLE_PATH_MAX + 64];
-    char last[64] = "";
-    const char *manifest = strstr(output, "\nMANIFEST\n");
-    memcpy(last, manifest - 24, 24);
-    snprintf(path, sizeof(path), "%s/%s", fixture->sample->directory, last);
-    assert_true(is_there(path));
-    assert_false(sample_last_lsn(fixture->sample->directory) == 0);
-}
-
-static void backup__is_the_same_bytes_whatever_is_read_at_once(void **state)
-{
-    static const size_t pieces[] = {1000, 4096, 7777, 5000000};
-    struct fixture *fixture = *state;
-    struct sample *sample = fixture->sample;
-    size_t length;
-    fill(sample);
-    sample_close(sample);
-    back_up_directory(sample->directory, fixture->backup);
-    uint8_t *whole = sample_read_file(fixture->backup, &length);
-    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-        struct backup *backup;
-        char problem[BACKUP_PROBLEM_MAX];
-        size_t again_length;
-        assert_int_equal(backup_open_directory(sample->directory, &backup, problem), 0);
-        write_stream(backup, fixture->backup, pieces[i]);
-        uint8_t *again = sample_read_file(fixture->backup, &again_length);
-        assert_int_equal(again_length, length);
-        /* but for the time, in BACKUP-INFO and in every header */
-        assert_memory_equal(again, whole, 100);
-        free(again);
-    }
-    free(whole);
-}
-
-static void backup__refuses_a_directory_that_is_open_missing_or_damaged(void **state)
-{
-    struct fixture *fixture = *state;
-    struct sample *sample = fixture->sample;
-    struct backup *backup;
-    char problem[BACKUP_PROBLEM_MAX];
-    char path[SAMPLE_PATH_MAX];
-    uint8_t bytes[4096];
-    size_t got;
-    fill(sample);
-    assert_int_equal(backup_open_directory(sample->directory, &backup, problem), -EBUSY);
-    assert_non_null(strstr(problem, "pid "));
-    sample_close(sample);
-    assert_int_equal(backup_open_directory(sample->base, &backup, problem), -ENOENT);
-
-    sample_path(sample, "data/checkpoint/0000000000000028.ckpt", path);
-    sample_flip(path, 4096 + 77, 1);
-    assert_int_equal(backup_open_directory(sample->directory, &backup, problem), 0);
-    int error = 0;
-    do
-        error = backup_read(backup, bytes, sizeof(bytes), &got);
-    while (error == 0 && got > 0);
-    assert_int_equal(error, -EBADMSG);
-    assert_non_null(strstr(backup_problem(backup), "checkpoint/0000000000000028.ckpt"));
-    backup_close(backup);
-    sample_flip(path, 4096 + 77, 1);
-
-    sample_path(sample, "data/log/0000000000000001.wal", path);
-    sample_flip(path, 4096 * 3 + 77, 1);
-    assert_int_equal(backup_open_directory(sample->directory, &backup, problem), 0);
-    do
-        error = backup_read(backup, bytes, sizeof(bytes), &got);
-    while (error == 0 && got > 0);
-    assert_int_equal(error, -EBADMSG);
-    assert_non_null(strstr(backup_problem(backup), "log/0000000000000001.wal"));
-    backup_close(backup);
 }
 
 /* --- a ledger that works meanwhile ------------------------------------------------------------ */
@@ -299,7 +150,7 @@ static void backup__under_load_holds_exactly_what_was_durable(void **state)
     pthread_t keeper;
     uint64_t lsns[ROUNDS];
     char paths[ROUNDS][SAMPLE_PATH_MAX];
-    fill(sample);
+    sample_fill(sample);
     assert_int_equal(pthread_create(&writer, NULL, run_load, &load), 0);
     assert_int_equal(pthread_create(&keeper, NULL, run_checkpoints, &load), 0);
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -313,7 +164,7 @@ static void backup__under_load_holds_exactly_what_was_durable(void **state)
         /* the ledger goes on: at least this many commands while the backup is open */
         while (atomic_load(&load.done) < before + 20)
             ;
-        write_stream(backup, paths[round], PIECE);
+        sample_write_stream(backup, paths[round], PIECE);
     }
     atomic_store(&load.stop, true);
     pthread_join(writer, NULL);
@@ -324,7 +175,7 @@ static void backup__under_load_holds_exactly_what_was_durable(void **state)
         memcpy(fixture->backup, paths[round], SAMPLE_PATH_MAX);
         expect_restored(fixture, RESTORE_WHOLE, 0, &report);
         assert_int_equal(report.lsn, lsns[round]);
-        assert_int_equal(report.digest, digest(sample->directory, lsns[round]).digest);
+        assert_int_equal(report.digest, sample_digest(sample->directory, lsns[round]).digest);
         remove_restored(fixture);
     }
 }
@@ -345,11 +196,11 @@ static void restore__until_every_lsn_gives_the_state_of_then(void **state)
     sample_run(sample, 4);
     sample_close(sample);
     uint64_t last = sample_last_lsn(sample->directory);
-    back_up_directory(sample->directory, fixture->backup);
+    sample_back_up(sample->directory, fixture->backup);
     for (uint64_t lsn = 0; lsn <= last; lsn++) {
         expect_restored(fixture, RESTORE_UNTIL_LSN, lsn, &report);
         assert_int_equal(report.lsn, lsn);
-        assert_int_equal(report.digest, digest(sample->directory, lsn).digest);
+        assert_int_equal(report.digest, sample_digest(sample->directory, lsn).digest);
         assert_int_equal(sample_last_lsn(fixture->restored), lsn);
         remove_restored(fixture);
     }
@@ -374,7 +225,7 @@ static void restore__until_a_time_drops_what_is_later(void **state)
     assert_int_equal(result.transaction_id, 26);
     sample_run(sample, 8);
     sample_close(sample);
-    back_up_directory(sample->directory, fixture->backup);
+    sample_back_up(sample->directory, fixture->backup);
     expect_restored(fixture, RESTORE_UNTIL_TIME, result.time_ns, &report);
     assert_int_equal(report.lsn, 26);
     remove_restored(fixture);
@@ -397,7 +248,7 @@ static void restore__says_what_is_possible_when_old_log_is_gone(void **state)
     char path[SAMPLE_PATH_MAX];
     /* the rule lets go of all that no checkpoint needs */
     sample->options.retain_bytes = 1;
-    fill(sample);
+    sample_fill(sample);
     sample_run(sample, 60);
     assert_int_equal(florin_checkpoint(sample->ledger), 0);
     sample_run(sample, 20);
@@ -405,9 +256,9 @@ static void restore__says_what_is_possible_when_old_log_is_gone(void **state)
     sample_run(sample, 5);
     sample_close(sample);
     sample_path(sample, "data/log/0000000000000001.wal", path);
-    assert_false(is_there(path));
-    uint64_t last = digest(sample->directory, STATE_AT_END).lsn;
-    back_up_directory(sample->directory, fixture->backup);
+    assert_false(sample_is_there(path));
+    uint64_t last = sample_digest(sample->directory, STATE_AT_END).lsn;
+    sample_back_up(sample->directory, fixture->backup);
 
     for (uint64_t lsn = 1; lsn <= last; lsn += lsn < 138 || lsn > 142 ? 7 : 1) {
         int error = restore(fixture, RESTORE_UNTIL_LSN, lsn, &report, &problem);
@@ -420,7 +271,7 @@ static void restore__says_what_is_possible_when_old_log_is_gone(void **state)
         }
         assert_true(lsn >= 140);
         assert_int_equal(report.lsn, lsn);
-        assert_int_equal(report.digest, digest(sample->directory, lsn).digest);
+        assert_int_equal(report.digest, sample_digest(sample->directory, lsn).digest);
         remove_restored(fixture);
     }
 }
@@ -448,7 +299,7 @@ static void restore__refuses_what_is_cut_off(void **state)
     sample_run(fixture->sample, 22);
     assert_int_equal(florin_checkpoint(fixture->sample->ledger), 0);
     sample_close(fixture->sample);
-    back_up_directory(fixture->sample->directory, fixture->backup);
+    sample_back_up(fixture->sample->directory, fixture->backup);
     uint8_t *bytes = sample_read_file(fixture->backup, &length);
     for (size_t end = 0; end < length; end += end < 1024 || end > length - 2100 ? 61 : 4099)
         expect_refused(fixture, bytes, end, "cut off", end);
@@ -467,7 +318,7 @@ static void restore__refuses_every_flipped_bit(void **state)
     sample_run(fixture->sample, 22);
     assert_int_equal(florin_checkpoint(fixture->sample->ledger), 0);
     sample_close(fixture->sample);
-    back_up_directory(fixture->sample->directory, fixture->backup);
+    sample_back_up(fixture->sample->directory, fixture->backup);
     uint8_t *bytes = sample_read_file(fixture->backup, &length);
     unsigned bit = 0;
     for (size_t i = 0; i < length; i += i < 1600 || i > length - 2600 ? 37 : 4099) {
@@ -579,7 +430,7 @@ static void restore__refuses_members_that_do_not_belong(void **state)
         expect_nothing(fixture);
     }
     sample_path(fixture->sample, "evil", path);
-    assert_false(is_there(path));
+    assert_false(sample_is_there(path));
 
     /* a log that is shorter or longer than the backup says, another version, another ledger */
     info.durable_lsn = 4;
@@ -613,7 +464,7 @@ static void restore__overwrites_nothing(void **state)
     sample_open(fixture->sample, 1);
     sample_run(fixture->sample, 3);
     sample_close(fixture->sample);
-    back_up_directory(fixture->sample->directory, fixture->backup);
+    sample_back_up(fixture->sample->directory, fixture->backup);
     snprintf(temporary, sizeof(temporary), "%s.tmp", fixture->restored);
     snprintf(file, sizeof(file), "%s/file", fixture->restored);
 
@@ -624,8 +475,8 @@ static void restore__overwrites_nothing(void **state)
     assert_int_equal(mkdir(fixture->restored, 0700), 0);
     sample_write_file(file, "x", 1);
     assert_int_equal(restore(fixture, RESTORE_WHOLE, 0, &report, &problem), -EEXIST);
-    assert_true(is_there(file));
-    assert_false(is_there(temporary));
+    assert_true(sample_is_there(file));
+    assert_false(sample_is_there(temporary));
 
     /* an empty directory is as good as none */
     assert_int_equal(unlink(file), 0);
@@ -636,11 +487,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(backup__of_a_stopped_directory_comes_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(backup__is_a_tar_file_with_known_members, setup, teardown),
-        cmocka_unit_test_setup_teardown(backup__is_the_same_bytes_whatever_is_read_at_once, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(backup__refuses_a_directory_that_is_open_missing_or_damaged,
-                                        setup, teardown),
         cmocka_unit_test_setup_teardown(backup__under_load_holds_exactly_what_was_durable, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(restore__until_every_lsn_gives_the_state_of_then, setup,
