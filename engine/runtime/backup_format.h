@@ -9,8 +9,8 @@
  *     checkpoint/<16 hex digits>.ckpt   ascending
  *     keys/<16>-<16 hex digits>.keys    ascending
  *     log/<16 digits>.wal               ascending; the last one ends with the last durable frame,
- * then zeros; spare segments are left out MANIFEST                          XXH3-64, size and name
- * of every member before, a line each
+ *                                       then zeros; spare segments are left out
+ *     MANIFEST                          a line each: XXH3-64, size and name of every member before
  *
  * then two blocks of zeros. There is exactly one stream of bytes for the same content: whoever
  * reads one makes the same headers and the same manifest again, and compares. So every bit that is

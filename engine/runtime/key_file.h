@@ -9,10 +9,10 @@
  *       16  zeros
  *
  *     blocks, in this order          tag
- *        data                        1     63 key answers of 64 bytes (engine/core/key_answer.h),
- * in the last block 1 to 63; sorted by digest, then LSN filters                     2     one run
- * of bytes, 4064 a block: length of the filter of each part, u64 each, then the filters
- *                                          (engine/core/key_filter.h) back to back
+ *        data                        1     63 key answers of 64 bytes (key_answer.h), in the last
+ *                                          block 1 to 63; sorted by digest, then LSN
+ *        filters                     2     one run of bytes, 4064 a block: u64 length of the
+ *                                          filter of each part, then the filters (key_filter.h)
  *        index                       3     one run of bytes: u64 upper half of the digest of the
  *                                          first key of each data block
  *
