@@ -308,8 +308,10 @@ int main(int argc, char **argv)
     parse_arguments(argc, argv, &arguments);
     if (arguments.options.accounts_max < arguments.accounts)
         arguments.options.accounts_max = arguments.accounts;
-    if (arguments.options.keys_memory < arguments.deposits)
-        arguments.options.keys_memory = arguments.deposits;
+    /* The engine alone: no key moves to a file, and replay.c finds the whole log. */
+    if (arguments.options.keys_memory < 2 * arguments.deposits + 2)
+        arguments.options.keys_memory = 2 * arguments.deposits + 2;
+    arguments.options.checkpoint_bytes = 0;
 
     struct florin *ledger = NULL;
     measure_check("florin_open", florin_open(&arguments.options, &ledger));
