@@ -249,7 +249,7 @@ void florin_close(struct florin *ledger);
 /* Makes a checkpoint now, so that the next florin_open() has little to replay, and waits for it;
  * one that is under way is waited for, and then another one is made. 0; -ESHUTDOWN: the ledger has
  * failed or is being closed; -errno of the checkpoint, which was given up: the ledger goes on.
- * Thread: any.
+ * Thread: any; calls under way when florin_close() begins are ended, none may begin after it.
  */
 int florin_checkpoint(struct florin *ledger);
 

@@ -130,7 +130,7 @@ struct listing {
     size_t count;
     char temporaries[CHECKPOINTS_LISTED_MAX][STORAGE_NAME_MAX];
     size_t temporary_count;
-    bool overflow;
+    bool more; /* than there is room for */
 };
 
 static bool has_end(const char *name, const char *end)
@@ -152,19 +152,39 @@ static bool parse_name(const char *name, uint64_t *start_lsn)
     return end == name + NAME_DIGITS && strcmp(name, again) == 0;
 }
 
+/* When there is no room, the oldest goes. */
+static void add_checkpoint(struct listing *listing, uint64_t start_lsn)
+{
+    if (listing->count < CHECKPOINTS_LISTED_MAX) {
+        listing->start_lsns[listing->count++] = start_lsn;
+        return;
+    }
+    listing->more = true;
+    size_t oldest = 0;
+    for (size_t i = 1; i < listing->count; i++) {
+        if (listing->start_lsns[i] < listing->start_lsns[oldest])
+            oldest = i;
+    }
+    if (start_lsn > listing->start_lsns[oldest])
+        listing->start_lsns[oldest] = start_lsn;
+}
+
+static void add_temporary(struct listing *listing, const char *name)
+{
+    if (listing->temporary_count == CHECKPOINTS_LISTED_MAX)
+        listing->more = true;
+    else
+        snprintf(listing->temporaries[listing->temporary_count++], STORAGE_NAME_MAX, "%s", name);
+}
+
 static void visit(void *context, const char *name)
 {
     struct listing *listing = context;
     uint64_t start_lsn;
-    if (parse_name(name, &start_lsn)) {
-        if (listing->count == CHECKPOINTS_LISTED_MAX)
-            listing->overflow = true;
-        else
-            listing->start_lsns[listing->count++] = start_lsn;
-    } else if (has_end(name, temporary_end) && strlen(name) < STORAGE_NAME_MAX / 2 &&
-               listing->temporary_count < CHECKPOINTS_LISTED_MAX) {
-        snprintf(listing->temporaries[listing->temporary_count++], STORAGE_NAME_MAX, "%s", name);
-    }
+    if (parse_name(name, &start_lsn))
+        add_checkpoint(listing, start_lsn);
+    else if (has_end(name, temporary_end) && strlen(name) < STORAGE_NAME_MAX / 2)
+        add_temporary(listing, name);
 }
 
 static int compare_newest_first(const void *left, const void *right)
@@ -182,7 +202,7 @@ static int list(struct storage *storage, struct listing *listing)
         return error == -ENOENT ? 0 : error;
     qsort(listing->start_lsns, listing->count, sizeof(listing->start_lsns[0]),
           compare_newest_first);
-    return listing->overflow ? -E2BIG : 0;
+    return 0;
 }
 
 int checkpoint_list(struct storage *storage, uint64_t start_lsns[CHECKPOINTS_LISTED_MAX],
@@ -216,24 +236,62 @@ static bool is_kept(uint64_t start_lsn, const uint64_t *kept, size_t kept_count)
     return false;
 }
 
-int checkpoint_remove_older(struct storage *storage, const uint64_t *kept, size_t kept_count)
+/* Checkpoints that are listed and not kept. */
+static int remove_checkpoints(struct storage *storage, const struct listing *listing,
+                              const uint64_t *kept, size_t kept_count, bool *removed)
+{
+    int error = 0;
+    for (size_t i = 0; i < listing->count && error == 0; i++) {
+        char name[STORAGE_NAME_MAX];
+        if (is_kept(listing->start_lsns[i], kept, kept_count))
+            continue;
+        checkpoint_name(listing->start_lsns[i], name);
+        error = remove_file(storage, name);
+        *removed = true;
+    }
+    return error;
+}
+
+static int remove_temporaries(struct storage *storage, const struct listing *listing, bool *removed)
+{
+    int error = 0;
+    for (size_t i = 0; i < listing->temporary_count && error == 0; i++) {
+        error = remove_file(storage, listing->temporaries[i]);
+        *removed = true;
+    }
+    return error;
+}
+
+static int flush_removals(struct storage *storage, bool removed)
+{
+    return removed ? storage->operations->sync_directory(storage, CHECKPOINT_DIRECTORY) : 0;
+}
+
+int checkpoint_remove_leftovers(struct storage *storage)
 {
     struct listing listing;
-    int error = list(storage, &listing);
     bool removed = false;
-    for (size_t i = 0; i < listing.count && error == 0; i++) {
-        char name[STORAGE_NAME_MAX];
-        if (is_kept(listing.start_lsns[i], kept, kept_count))
-            continue;
-        checkpoint_name(listing.start_lsns[i], name);
-        error = remove_file(storage, name);
-        removed = true;
+    int error = list(storage, &listing);
+    if (error == 0)
+        error = remove_temporaries(storage, &listing, &removed);
+    return error != 0 ? error : flush_removals(storage, removed);
+}
+
+int checkpoint_remove_older(struct storage *storage, const uint64_t *kept, size_t kept_count)
+{
+    struct listing listing = {.more = true};
+    bool removed = true;
+    int error = 0;
+    /* Ends: every turn removes files, and nobody adds any. */
+    while (listing.more && removed && error == 0) {
+        removed = false;
+        error = list(storage, &listing);
+        if (error == 0)
+            error = remove_checkpoints(storage, &listing, kept, kept_count, &removed);
+        if (error == 0)
+            error = remove_temporaries(storage, &listing, &removed);
+        if (error == 0)
+            error = flush_removals(storage, removed);
     }
-    for (size_t i = 0; i < listing.temporary_count && error == 0; i++) {
-        error = remove_file(storage, listing.temporaries[i]);
-        removed = true;
-    }
-    if (error == 0 && removed)
-        error = storage->operations->sync_directory(storage, CHECKPOINT_DIRECTORY);
     return error;
 }

@@ -37,7 +37,7 @@ enum {
     CHECKPOINT_TAG_IMAGES = 1,
     /* The newest and the one before it; a damaged newest one falls back to that. */
     CHECKPOINTS_KEPT = 2,
-    /* More than ever stand there: two, one that was just made, and damaged ones. */
+    /* Two are kept; more stand there while files are held (ledger_hold_files()), or damaged. */
     CHECKPOINTS_LISTED_MAX = 64,
 };
 
@@ -61,8 +61,8 @@ void checkpoint_info_encode(const struct checkpoint_info *info,
 void checkpoint_totals_encode(const struct checkpoint_totals *totals,
                               uint8_t bytes[BLOCK_FILE_TOTALS_BYTES]);
 
-/* The checkpoints of a directory, newest first, complete or damaged; temporary files are not
- * counted. 0 (also when there is no directory checkpoint/); -E2BIG; -errno. */
+/* The newest checkpoints of a directory, newest first, complete or damaged; temporary files are not
+ * counted. 0 (also when there is no directory checkpoint/); -errno. */
 __attribute__((warn_unused_result)) int checkpoint_list(struct storage *storage,
                                                         uint64_t start_lsns[CHECKPOINTS_LISTED_MAX],
                                                         size_t *count);
@@ -73,8 +73,10 @@ checkpoint_open(struct storage *storage, const uint8_t *log_id, uint64_t start_l
                 struct block_file *file, struct checkpoint_info *info,
                 struct checkpoint_totals *totals, struct block_file_fault *fault);
 
-/* Removes every checkpoint but those that `kept` names by their start LSN, and what interrupted
- * ones have left. 0 or -errno. */
+/* Removes what interrupted checkpoints have left. 0 or -errno. */
+__attribute__((warn_unused_result)) int checkpoint_remove_leftovers(struct storage *storage);
+
+/* The same, and every checkpoint but those that `kept` names by their start LSN. 0 or -errno. */
 __attribute__((warn_unused_result)) int
 checkpoint_remove_older(struct storage *storage, const uint64_t *kept, size_t kept_count);
 

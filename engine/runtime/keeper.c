@@ -1,9 +1,9 @@
 /* keeper.c - the background thread: what is due, one step at a time.
  *
- * In order of urgency: the checkpoint that is under way; keys that fill the memory; a checkpoint
- * that is due; files to merge; log that may go. A step moves some hundred KiB, or makes one key
- * file, so that stopping never waits long (a key file and a merge look at `stop` through
- * keeper_pace()).
+ * In order of urgency: keys that fill the memory, also while a checkpoint is under way; that
+ * checkpoint; one that is due; files to merge; log that may go. A step moves some hundred KiB, or
+ * makes one key file, so that stopping never waits long (a key file and a merge look at `stop`
+ * through keeper_pace()).
  *
  * Guarantees: whatever fails here, the ledger goes on and no log is removed that anything needs.
  * Must not know: accounts; how keys are looked up.
@@ -41,12 +41,12 @@ void keeper_note_error(struct keeper *keeper, const char *event, int error, cons
                        uint64_t offset, const char *reason)
 {
     assert(error < 0);
+    if (error == -ECANCELED)
+        return; /* stopping, or out of the way of somebody who holds the files: not a fault */
     pthread_mutex_lock(&keeper->mutex);
     keeper->figures.last_error = -error;
     pthread_mutex_unlock(&keeper->mutex);
     keeper->retry_ns = clock_monotonic_ns() + KEEPER_RETRY_SECONDS * UINT64_C(1000000000);
-    if (error == -ECANCELED)
-        return; /* stopping: not a fault */
     ledger_log(keeper->ledger,
                "level=error event=%s file=%s/%s offset=%" PRIu64 " errno=%d reason=\"%s\" "
                "advice=\"the service goes on and the log is kept; tried again in %d s\"",
@@ -90,6 +90,42 @@ int keeper_pace(void *context, size_t bytes)
     return keeper_stops(keeper) ? -ECANCELED : 0;
 }
 
+/* --- removing files -------------------------------------------------------------------------- */
+
+bool keeper_begin_removal(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->removing = keeper->holds == 0;
+    bool begun = keeper->removing;
+    pthread_mutex_unlock(&keeper->mutex);
+    return begun;
+}
+
+void keeper_end_removal(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    keeper->removing = false;
+    pthread_cond_broadcast(&keeper->ended_changed);
+    pthread_mutex_unlock(&keeper->mutex);
+}
+
+static bool files_are_held(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    bool held = keeper->holds > 0;
+    pthread_mutex_unlock(&keeper->mutex);
+    return held;
+}
+
+/* A merge ends with the removal of what was merged: who wants to hold the files waits for it, and
+ * would wait for minutes. */
+static int merge_pace(void *context, size_t bytes)
+{
+    struct keeper *keeper = context;
+    int error = keeper_pace(keeper, bytes);
+    return error == 0 && files_are_held(keeper) ? -ECANCELED : error;
+}
+
 /* --- key files ------------------------------------------------------------------------------- */
 
 static void count_key_files(struct keeper *keeper)
@@ -103,15 +139,20 @@ static void count_key_files(struct keeper *keeper)
     pthread_mutex_unlock(&keeper->mutex);
 }
 
-/* Gives the shards the newest filters. */
-static void publish_filters(struct keeper *keeper)
+/* Gives the shards the newest filters; false: they have them. Also after an error of what makes
+ * them: the archive may have a new set all the same, and will free the old one as soon as we say
+ * that it is unused. */
+static bool publish_filters(struct keeper *keeper)
 {
     struct florin *ledger = keeper->ledger;
+    const struct key_filters *newest = key_archive_filters(ledger->archive);
+    if (newest == atomic_load_explicit(&ledger->key_filters, memory_order_relaxed))
+        return false;
     /* Release: the filters are complete. Acquired by keeper_serve(). */
-    atomic_store_explicit(&ledger->key_filters, key_archive_filters(ledger->archive),
-                          memory_order_release);
+    atomic_store_explicit(&ledger->key_filters, newest, memory_order_release);
     ledger_wake(ledger, UINT64_MAX);
     count_key_files(keeper);
+    return true;
 }
 
 /* Whether every shard uses the newest filters and has forgotten what they cover. */
@@ -134,19 +175,17 @@ int keeper_extend_keys(struct keeper *keeper, uint64_t to_lsn)
     uint64_t reached = 0;
     int error = key_archive_extend(keeper->ledger->archive, keeper->reader, to_lsn,
                                    keeper->key_channel, keeper_pace, keeper, &reached, &fault);
-    if (error != 0) {
+    (void)publish_filters(keeper);
+    if (error != 0)
         keeper_note_error(keeper, "key_file_failed", error, fault.file, fault.offset, fault.reason);
-        return error;
-    }
-    publish_filters(keeper);
-    return 0;
+    return error;
 }
 
-static bool extend_keys_if_due(struct keeper *keeper)
+static bool extend_keys_if_due(struct keeper *keeper, uint64_t now_ns)
 {
     uint64_t durable = log_durable_lsn(keeper->ledger->log);
-    if (!keys_fill_memory(keeper, KEYS_DUE_PERCENT) || !filters_are_adopted(keeper) ||
-        key_archive_to_lsn(keeper->ledger->archive) >= durable)
+    if (now_ns < keeper->retry_ns || !keys_fill_memory(keeper, KEYS_DUE_PERCENT) ||
+        !filters_are_adopted(keeper) || key_archive_to_lsn(keeper->ledger->archive) >= durable)
         return false;
     (void)keeper_extend_keys(keeper, durable);
     return true;
@@ -155,23 +194,18 @@ static bool extend_keys_if_due(struct keeper *keeper)
 static bool merge_if_due(struct keeper *keeper)
 {
     struct key_archive *archive = keeper->ledger->archive;
-    if (!key_archive_wants_merge(archive))
-        return false;
-    pthread_mutex_lock(&keeper->mutex);
-    bool held = keeper->holds > 0;
-    pthread_mutex_unlock(&keeper->mutex);
-    if (held || !filters_are_adopted(keeper))
+    if (!key_archive_wants_merge(archive) || !filters_are_adopted(keeper) ||
+        !keeper_begin_removal(keeper))
         return false;
     struct block_file_fault fault = {0};
-    int error = key_archive_merge(archive, keeper->key_channel, keeper_pace, keeper, &fault);
-    if (error != 0) {
-        keeper_note_error(keeper, "merge_failed", error, fault.file, fault.offset, fault.reason);
-        return true;
-    }
+    int error = key_archive_merge(archive, keeper->key_channel, merge_pace, keeper, &fault);
+    keeper_end_removal(keeper);
+    bool merged = publish_filters(keeper);
     pthread_mutex_lock(&keeper->mutex);
-    keeper->figures.key_merges++;
+    keeper->figures.key_merges += merged;
     pthread_mutex_unlock(&keeper->mutex);
-    publish_filters(keeper);
+    if (error != 0)
+        keeper_note_error(keeper, "merge_failed", error, fault.file, fault.offset, fault.reason);
     return true;
 }
 
@@ -181,11 +215,7 @@ static bool merge_if_due(struct keeper *keeper)
 static void remove_leftovers(struct keeper *keeper)
 {
     keeper->leftovers_removed = true;
-    uint64_t listed[CHECKPOINTS_LISTED_MAX];
-    size_t count;
-    int error = checkpoint_list(keeper->ledger->storage, listed, &count);
-    if (error == 0)
-        error = checkpoint_remove_older(keeper->ledger->storage, listed, count);
+    int error = checkpoint_remove_leftovers(keeper->ledger->storage);
     if (error != 0)
         keeper_note_error(keeper, "clean_up_failed", error, CHECKPOINT_DIRECTORY, 0, "");
 }
@@ -213,14 +243,14 @@ bool keeper_step(struct keeper *keeper)
         remove_leftovers(keeper);
     if (filters_are_adopted(keeper))
         key_archive_release_old(keeper->ledger->archive);
+    uint64_t now_ns = clock_monotonic_ns();
+    if (extend_keys_if_due(keeper, now_ns))
+        return true;
     if (keeper->checkpoint.stage != CHECKPOINT_NONE)
         return keeper_checkpoint_step(keeper);
-    uint64_t now_ns = clock_monotonic_ns();
-    if (now_ns < keeper->retry_ns)
-        return false;
-    return extend_keys_if_due(keeper) ||
-           (keeper_checkpoint_is_due(keeper, now_ns) && keeper_checkpoint_begin(keeper)) ||
-           merge_if_due(keeper) || keeper_retain(keeper, now_ns);
+    if (keeper_checkpoint_is_due(keeper, now_ns) && keeper_checkpoint_begin(keeper))
+        return true;
+    return now_ns >= keeper->retry_ns && (merge_if_due(keeper) || keeper_retain(keeper, now_ns));
 }
 
 void keeper_wake(struct keeper *keeper)
@@ -247,27 +277,38 @@ static void *keeper_main(void *context)
 
 /* --- what others ask ------------------------------------------------------------------------- */
 
-int keeper_request_checkpoint(struct keeper *keeper, uint64_t *number)
+/* Under the mutex. */
+static int request_checkpoint(struct keeper *keeper, uint64_t *number)
 {
-    pthread_mutex_lock(&keeper->mutex);
-    bool stopped = keeper->stopped || ledger_state(keeper->ledger) != LEDGER_READY;
-    if (!stopped) {
-        keeper->requested = keeper->begun + 1;
-        *number = keeper->requested;
-    }
-    pthread_mutex_unlock(&keeper->mutex);
-    if (stopped)
+    if (keeper->stopped || ledger_state(keeper->ledger) != LEDGER_READY)
         return -ESHUTDOWN;
+    keeper->requested = keeper->begun + 1;
+    *number = keeper->requested;
     keeper_wake(keeper);
     return 0;
 }
 
-int keeper_wait_checkpoint(struct keeper *keeper, uint64_t number)
+int keeper_request_checkpoint(struct keeper *keeper, uint64_t *number)
 {
     pthread_mutex_lock(&keeper->mutex);
-    while (keeper->ended < number && !keeper->stopped)
-        pthread_cond_wait(&keeper->ended_changed, &keeper->mutex);
-    int error = keeper->ended >= number ? keeper->ended_error : -ESHUTDOWN;
+    int error = request_checkpoint(keeper, number);
+    pthread_mutex_unlock(&keeper->mutex);
+    return error;
+}
+
+int keeper_make_checkpoint(struct keeper *keeper)
+{
+    uint64_t number;
+    pthread_mutex_lock(&keeper->mutex);
+    int error = request_checkpoint(keeper, &number);
+    if (error == 0) {
+        keeper->waiting++;
+        while (keeper->ended < number && !keeper->stopped)
+            pthread_cond_wait(&keeper->ended_changed, &keeper->mutex);
+        error = keeper->ended >= number ? keeper->ended_error : -ESHUTDOWN;
+        keeper->waiting--;
+        pthread_cond_broadcast(&keeper->ended_changed);
+    }
     pthread_mutex_unlock(&keeper->mutex);
     return error == -ECANCELED ? -ESHUTDOWN : error;
 }
@@ -276,6 +317,8 @@ void keeper_hold_files(struct keeper *keeper)
 {
     pthread_mutex_lock(&keeper->mutex);
     keeper->holds++;
+    while (keeper->removing)
+        pthread_cond_wait(&keeper->ended_changed, &keeper->mutex);
     pthread_mutex_unlock(&keeper->mutex);
 }
 
@@ -357,6 +400,15 @@ static void close_channel(struct channel *channel)
         channel->operations->destroy(channel);
 }
 
+/* Those that wait for a checkpoint have been told; they still hold the mutex one by one. */
+static void wait_for_callers(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    while (keeper->waiting > 0)
+        pthread_cond_wait(&keeper->ended_changed, &keeper->mutex);
+    pthread_mutex_unlock(&keeper->mutex);
+}
+
 void keeper_destroy(struct keeper *keeper)
 {
     if (keeper == NULL)
@@ -367,6 +419,7 @@ void keeper_destroy(struct keeper *keeper)
         pthread_join(keeper->thread, NULL);
     }
     give_up_all(keeper);
+    wait_for_callers(keeper);
     close_channel(keeper->checkpoint_channel);
     close_channel(keeper->key_channel);
     if (keeper->reader != NULL)

@@ -25,10 +25,10 @@ static uint64_t log_bytes_since(const struct keeper *keeper)
     return keeper->log_bytes_before + log.bytes - keeper->log_bytes_counted;
 }
 
-static bool has_news(const struct keeper *keeper)
+/* Whether a checkpoint that starts there would say more than the newest one. */
+static bool has_news(const struct keeper *keeper, uint64_t start_lsn)
 {
-    return keeper->kept.kept_count == 0 ||
-           log_durable_lsn(keeper->ledger->log) > keeper->kept.kept[0];
+    return start_lsn > (keeper->kept.kept_count > 0 ? keeper->kept.kept[0] : 0);
 }
 
 bool keeper_checkpoint_is_due(struct keeper *keeper, uint64_t now_ns)
@@ -41,7 +41,7 @@ bool keeper_checkpoint_is_due(struct keeper *keeper, uint64_t now_ns)
     pthread_mutex_unlock(&keeper->mutex);
     if (requested)
         return true;
-    if (!has_news(keeper))
+    if (now_ns < keeper->retry_ns || !has_news(keeper, log_durable_lsn(keeper->ledger->log)))
         return false;
     return (options->checkpoint_bytes > 0 && bytes >= options->checkpoint_bytes) ||
            (options->checkpoint_seconds > 0 && now_ns >= keeper->next_by_time_ns);
@@ -147,7 +147,7 @@ bool keeper_checkpoint_begin(struct keeper *keeper)
     };
     /* In this order: all that is behind the durable LSN stands at or behind the place. */
     checkpoint->info.start_lsn = log_durable_lsn(ledger->log);
-    if (!has_news(keeper)) {
+    if (!has_news(keeper, checkpoint->info.start_lsn)) {
         end_checkpoint(keeper, 0); /* the newest one says it all */
         return true;
     }
@@ -231,13 +231,11 @@ static void keep_checkpoint(struct keeper *keeper)
 
 static void remove_older(struct keeper *keeper)
 {
-    pthread_mutex_lock(&keeper->mutex);
-    bool held = keeper->holds > 0;
-    pthread_mutex_unlock(&keeper->mutex);
-    if (held)
+    if (!keeper_begin_removal(keeper))
         return; /* the next one will do it */
     int error = checkpoint_remove_older(keeper->ledger->storage, keeper->kept.kept,
                                         keeper->kept.kept_count);
+    keeper_end_removal(keeper);
     if (error != 0)
         keeper_note_error(keeper, "clean_up_failed", error, CHECKPOINT_DIRECTORY, 0, "");
 }

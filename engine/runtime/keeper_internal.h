@@ -45,19 +45,21 @@ struct keeper {
     uint64_t log_bytes_counted; /* the log's counter when the newest checkpoint began */
     uint64_t log_bytes_before;  /* behind its start, but before this life of the process */
     uint64_t next_by_time_ns;   /* monotonic; of the next checkpoint by time */
-    uint64_t retry_ns;          /* monotonic; nothing is begun before, after a fault */
+    uint64_t retry_ns;          /* monotonic; after a fault; only what is asked for begins before */
     uint64_t retention_ns;      /* monotonic; of the next look at the log's age */
     uint64_t paced_until_ns;    /* monotonic; what was moved is paid for by then */
     bool leftovers_removed;
 
     /* under the mutex */
     pthread_mutex_t mutex;
-    pthread_cond_t ended_changed;
-    uint64_t requested; /* number of the newest checkpoint that somebody asked for */
-    uint64_t begun;     /* number of the newest that was begun */
+    pthread_cond_t ended_changed; /* also `removing`, `waiting` */
+    uint64_t requested;           /* number of the newest checkpoint that somebody asked for */
+    uint64_t begun;               /* number of the newest that was begun */
     uint64_t ended;
     int ended_error; /* of the newest that has ended */
     unsigned holds;
+    unsigned waiting; /* threads in keeper_make_checkpoint() */
+    bool removing;    /* files, right now */
     bool stopped;
     struct ledger_keeper_statistics figures; /* of checkpoints and files */
 };
@@ -77,6 +79,11 @@ void keeper_checkpoint_abandon(struct keeper *keeper, int error);
 bool keeper_retain(struct keeper *keeper, uint64_t now_ns);
 
 /* --- keeper.c */
+
+/* Whoever removes files that others may be copying does it between these two. false: they are held.
+ */
+bool keeper_begin_removal(struct keeper *keeper);
+void keeper_end_removal(struct keeper *keeper);
 
 /* block_file_pace of everything in the background. */
 int keeper_pace(void *context, size_t bytes);

@@ -34,48 +34,70 @@ static int segment_time(struct keeper *keeper, uint64_t first_lsn, uint64_t *tim
     return 0;
 }
 
-/* Whether the rule lets the first kept segment go; `next_lsn` is the first LSN behind it. */
-static bool rule_allows(struct keeper *keeper, const struct log_statistics *log, uint64_t next_lsn)
+static bool is_too_large(const struct keeper *keeper, const struct log_statistics *log)
 {
-    const struct florin_options *options = &keeper->ledger->options;
+    uint64_t retain_bytes = keeper->ledger->options.retain_bytes;
     uint64_t kept_bytes =
         (log->live_segment + 1 - log->first_segment) * keeper->ledger->meta.segment_bytes;
-    if (options->retain_bytes > 0 && kept_bytes > options->retain_bytes)
-        return true;
-    uint64_t time_ns;
-    return options->retain_seconds > 0 && segment_time(keeper, next_lsn, &time_ns) == 0 &&
-           time_ns + options->retain_seconds * UINT64_C(1000000000) < clock_wall_ns();
+    return retain_bytes > 0 && kept_bytes > retain_bytes;
 }
 
-static bool may_look(struct keeper *keeper, uint64_t now_ns)
+/* Whether all records before that LSN are old enough. 0 or -errno. */
+static int look_at_age(struct keeper *keeper, uint64_t next_lsn, bool *is_old)
+{
+    uint64_t retain_seconds = keeper->ledger->options.retain_seconds;
+    uint64_t time_ns;
+    *is_old = false;
+    if (retain_seconds == 0)
+        return 0;
+    int error = segment_time(keeper, next_lsn, &time_ns);
+    if (error == 0)
+        *is_old = time_ns + retain_seconds * UINT64_C(1000000000) < clock_wall_ns();
+    return error;
+}
+
+/* Whether the first kept segment may go; *next_lsn is the first LSN behind it. 0; -ENODATA: there
+ * is no record behind it yet; -errno. */
+static int judge_first_segment(struct keeper *keeper, const struct log_statistics *log,
+                               uint64_t *next_lsn, bool *may_go)
+{
+    *may_go = false;
+    if (log->first_segment >= keeper->kept.log_starts[CHECKPOINTS_KEPT - 1].segment)
+        return 0;
+    int error = log_reader_segment_lsn(keeper->reader, log->first_segment + 1, next_lsn);
+    if (error != 0 || *next_lsn > key_archive_to_lsn(keeper->ledger->archive) + 1)
+        return error;
+    *may_go = is_too_large(keeper, log);
+    return *may_go ? 0 : look_at_age(keeper, *next_lsn, may_go);
+}
+
+static bool may_look(const struct keeper *keeper, uint64_t now_ns)
 {
     const struct florin_options *options = &keeper->ledger->options;
-    if ((options->retain_bytes == 0 && options->retain_seconds == 0) ||
-        keeper->kept.kept_count < CHECKPOINTS_KEPT || now_ns < keeper->retention_ns)
-        return false;
-    pthread_mutex_lock(&keeper->mutex);
-    bool held = keeper->holds > 0;
-    pthread_mutex_unlock(&keeper->mutex);
-    return !held;
+    return (options->retain_bytes > 0 || options->retain_seconds > 0) &&
+           keeper->kept.kept_count == CHECKPOINTS_KEPT && now_ns >= keeper->retention_ns;
 }
 
 bool keeper_retain(struct keeper *keeper, uint64_t now_ns)
 {
     struct florin *ledger = keeper->ledger;
     struct log_statistics log;
-    uint64_t next_lsn;
+    uint64_t next_lsn = 0;
+    bool may_go;
     if (!may_look(keeper, now_ns))
         return false;
     log_statistics(ledger->log, &log);
-    uint64_t segment = log.first_segment;
-    bool needed = segment >= keeper->kept.log_starts[CHECKPOINTS_KEPT - 1].segment ||
-                  log_reader_segment_lsn(keeper->reader, segment + 1, &next_lsn) != 0 ||
-                  next_lsn > key_archive_to_lsn(ledger->archive) + 1;
-    if (needed || !rule_allows(keeper, &log, next_lsn)) {
+    int error = judge_first_segment(keeper, &log, &next_lsn, &may_go);
+    if (error == -ENODATA || (error == 0 && !may_go)) {
         keeper->retention_ns = now_ns + RETENTION_LOOK_SECONDS * UINT64_C(1000000000);
         return false;
     }
-    int error = log_remove_segments(ledger->log, segment + 1);
+    if (error == 0 && !keeper_begin_removal(keeper))
+        return false;
+    if (error == 0) {
+        error = log_remove_segments(ledger->log, log.first_segment + 1);
+        keeper_end_removal(keeper);
+    }
     if (error != 0) {
         keeper_note_error(keeper, "retention_failed", error, "log", 0, "");
         return true;
@@ -85,6 +107,6 @@ bool keeper_retain(struct keeper *keeper, uint64_t now_ns)
     pthread_mutex_unlock(&keeper->mutex);
     ledger_log(ledger,
                "level=info event=segment_removed segment=%" PRIu64 " kept_from_lsn=%" PRIu64,
-               segment, next_lsn);
+               log.first_segment, next_lsn);
     return true;
 }

@@ -445,14 +445,18 @@ void ledger_wake(struct florin *ledger, uint64_t workers)
 void ledger_stop(struct florin *ledger)
 {
     int expected = LEDGER_READY;
-    atomic_compare_exchange_strong(&ledger->state, &expected, LEDGER_STOPPING);
+    bool was_ready = atomic_compare_exchange_strong(&ledger->state, &expected, LEDGER_STOPPING);
     ledger_wake(ledger, UINT64_MAX);
+    if (was_ready)
+        keeper_wake(ledger->keeper); /* somebody may be waiting for a checkpoint */
 }
 
 void ledger_fail(struct florin *ledger)
 {
-    if (atomic_exchange(&ledger->state, LEDGER_FAILED) != LEDGER_FAILED)
+    if (atomic_exchange(&ledger->state, LEDGER_FAILED) != LEDGER_FAILED) {
         ledger_wake(ledger, UINT64_MAX);
+        keeper_wake(ledger->keeper);
+    }
 }
 
 int florin_failed(const struct florin *ledger)
@@ -557,9 +561,9 @@ int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)
 
 int florin_checkpoint(struct florin *ledger)
 {
-    uint64_t number;
-    int error = ledger_request_checkpoint(ledger, &number);
-    return error != 0 ? error : keeper_wait_checkpoint(ledger->keeper, number);
+    if (ledger_state(ledger) != LEDGER_READY)
+        return -ESHUTDOWN;
+    return keeper_make_checkpoint(ledger->keeper);
 }
 
 void ledger_hold_files(struct florin *ledger)

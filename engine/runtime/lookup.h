@@ -41,7 +41,9 @@ struct lookup {
     _Alignas(8) uint8_t message[MESSAGE_COMMAND_BYTES_MAX + 8];
     uint64_t account_hash;
     uint64_t deadline_ns; /* monotonic */
-    int32_t waiter;       /* holds its place in the worker's results */
+    /* Holds its place in the worker's results. WAITER_NONE: its deadline has passed while it was
+     * READING; it was answered and will not be executed, but goes on standing before others. */
+    int32_t waiter;
     uint16_t endpoint;
     enum lookup_state state;
     /* what to look up */

@@ -55,20 +55,22 @@ static void count(_Atomic uint64_t *counter)
 static int find_in_files(struct reader *reader, struct lookup *lookup)
 {
     struct block_file_fault fault = {0};
-    bool found = false;
     int error = key_archive_find(reader->ledger->archive, lookup->digest, &lookup->found.answer,
-                                 &found, &fault);
+                                 &lookup->found.found, &fault);
     if (error != 0) {
         ledger_log(reader->ledger,
                    "level=error event=lookup_failed file=%s/%s offset=%" PRIu64
                    " errno=%d reason=\"%s\" advice=\"run florin verify\"",
                    reader->ledger->options.directory, fault.file, fault.offset, -error,
                    fault.reason);
-        return error;
     }
-    lookup->found.found = found;
-    lookup->found.files_have_not = !found;
-    return 0;
+    return error;
+}
+
+static void note_other(struct lookup *lookup)
+{
+    assert(lookup->found.other_count < SHARD_OTHERS_MAX); /* the shard asks for no more */
+    lookup->found.others[lookup->found.other_count++] = lookup->lsn;
 }
 
 /* The record `lsn` of a frame. false: the frame's records are not what its header says. */
@@ -98,9 +100,14 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
     int error = log_reader_seek(reader->log, lookup->lsn, durable, &fault);
     if (error == 0)
         error = log_reader_next(reader->log, durable, &frame, &fault);
-    /* The log was shortened behind the hint: then a key file has the key by now. */
-    if (error == -ENODATA)
-        return find_in_files(reader, lookup);
+    /* The log was shortened behind the hint: then a key file has the record's key by now. If that
+     * is another one, the files may still get the wanted key from another record. */
+    if (error == -ENODATA) {
+        error = find_in_files(reader, lookup);
+        if (error == 0 && !lookup->found.found)
+            note_other(lookup);
+        return error;
+    }
     if (error == 0 && !record_of_frame(&frame, lookup->lsn, &record))
         error = -EBADMSG;
     if (error != 0) {
@@ -117,7 +124,7 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
     if (lookup->found.found)
         lookup->found.answer = key_answer_of_record(&ledger->secret, &record, lookup->lsn);
     else
-        lookup->found.others[lookup->found.other_count++] = lookup->lsn;
+        note_other(lookup);
     return 0;
 }
 
@@ -126,6 +133,8 @@ static void do_job(struct reader *reader, struct lookup *lookup)
     assert(lookup->state == LOOKUP_READING);
     bool in_log = lookup->kind == SHARD_LOOKUP_RECORD;
     lookup->error = in_log ? find_in_log(reader, lookup) : find_in_files(reader, lookup);
+    if (!in_log && lookup->error == 0)
+        lookup->found.files_have_not = !lookup->found.found;
     count(in_log ? &reader->records : &reader->files);
     if (lookup->error == 0 && !lookup->found.found)
         count(&reader->in_vain);

@@ -206,8 +206,30 @@ static int start_over(struct recovery *recovery)
     return error != 0 ? error : replay_create(recovery->ledger, &recovery->replay);
 }
 
-static void log_fall_back(struct florin *ledger, const struct block_file_fault *fault)
+/* A checkpoint of which a part cannot be read is no better than one with a wrong byte. */
+static bool is_damage(int error)
 {
+    return error == -EBADMSG || error == -EIO;
+}
+
+/* Sound, but this ledger was opened with less room than it needs: an older one would not fit
+ * either. */
+static bool has_no_room(const struct recovery *recovery)
+{
+    return replay_first_fault(recovery->replay).replay == SHARD_REPLAY_NO_ROOM;
+}
+
+static void log_fall_back(struct florin *ledger, uint64_t start_lsn, int error,
+                          struct block_file_fault *fault)
+{
+    char name[STORAGE_NAME_MAX];
+    checkpoint_name(start_lsn, name);
+    if (fault->file[0] == '\0')
+        snprintf(fault->file, sizeof(fault->file), "%s/%.*s", CHECKPOINT_DIRECTORY,
+                 (int)(sizeof(fault->file) - sizeof(CHECKPOINT_DIRECTORY) - 1), name);
+    if (fault->reason[0] == '\0')
+        snprintf(fault->reason, sizeof(fault->reason), "%s", strerror(-error));
+
     ledger_log(ledger,
                "level=error event=checkpoint_damaged file=%s/%s offset=%" PRIu64 " reason=\"%s\" "
                "advice=\"falling back to what is older; nothing is lost, the replay is longer\"",
@@ -223,9 +245,10 @@ static void keep_older(struct recovery *recovery, const uint64_t *listed, size_t
         struct checkpoint_info info;
         struct checkpoint_totals totals;
         struct block_file_fault fault = {0};
-        if (checkpoint_open(ledger->storage, ledger->meta.log_id, listed[i], &file, &info, &totals,
-                            &fault) != 0) {
-            log_fall_back(ledger, &fault);
+        int error = checkpoint_open(ledger->storage, ledger->meta.log_id, listed[i], &file, &info,
+                                    &totals, &fault);
+        if (error != 0) {
+            log_fall_back(ledger, listed[i], error, &fault);
             continue;
         }
         block_file_close(&file);
@@ -237,7 +260,7 @@ static int load_newest_checkpoint(struct recovery *recovery)
 {
     struct florin *ledger = recovery->ledger;
     uint64_t listed[CHECKPOINTS_LISTED_MAX];
-    size_t count;
+    size_t count = 0;
     int error = checkpoint_list(ledger->storage, listed, &count);
     for (size_t i = 0; i < count && error == 0; i++) {
         struct checkpoint_info info;
@@ -248,9 +271,9 @@ static int load_newest_checkpoint(struct recovery *recovery)
             keep_older(recovery, listed + i + 1, count - i - 1);
             return 0;
         }
-        if (error != -EBADMSG)
+        if (!is_damage(error) || has_no_room(recovery))
             return error;
-        log_fall_back(ledger, &fault);
+        log_fall_back(ledger, listed[i], error, &fault);
         error = start_over(recovery);
     }
     return error;

@@ -379,10 +379,12 @@ int worker_wait_ms(struct worker *worker)
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
         return 0;
+    uint64_t lookup_ns = worker_next_lookup_ns(worker, clock_monotonic_ns());
+    if (lookup_ns == 0)
+        return 0;
     if (worker->shard.stage.record_count > 0 || stuck)
         return WORKER_RETRY_MS;
     uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
-    uint64_t lookup_ns = worker_next_lookup_ns(worker, clock_monotonic_ns());
     if (lookup_ns < deadline_ns)
         deadline_ns = lookup_ns;
     bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;

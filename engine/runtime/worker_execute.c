@@ -105,8 +105,8 @@ static void deliver_undecided(struct worker *worker, const struct lookup *lookup
     deliver(worker, lookup->waiter);
 }
 
-/* Commands that wait for a look-up until their deadline; those that are being read come back first.
- */
+/* Commands that wait for a look-up until their deadline. One that the reader has keeps its place in
+ * the line until it comes back. */
 static void expire_lookups(struct worker *worker, uint64_t now_ns)
 {
     struct lookups *lookups = &worker->lookups;
@@ -114,12 +114,15 @@ static void expire_lookups(struct worker *worker, uint64_t now_ns)
     for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
         struct lookup *lookup = lookups_at(lookups, number);
         int32_t next = lookup->next;
-        if (lookup->deadline_ns <= now_ns && lookup->state != LOOKUP_READING) {
+        bool expired = lookup->waiter != WAITER_NONE && lookup->deadline_ns <= now_ns;
+        if (expired) {
             deliver_undecided(worker, lookup);
-            lookups_remove(lookups, before, number);
-        } else {
-            before = number;
+            lookup->waiter = WAITER_NONE;
         }
+        if (expired && lookup->state != LOOKUP_READING)
+            lookups_remove(lookups, before, number);
+        else
+            before = number;
         number = next;
     }
 }
@@ -219,11 +222,14 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
 
 /* --- look-ups ------------------------------------------------------------------------------- */
 
-/* Executes a command again. true: it has its result, or waits for its records. */
+/* Executes a command again. true: it has its result, or waits for its records. One that was
+ * answered already is not executed. */
 static bool execute_again(struct worker *worker, struct lookup *lookup)
 {
     struct message_command message;
     struct shard_answer answer;
+    if (lookup->waiter == WAITER_NONE)
+        return true;
     if (lookup->error != 0) {
         deliver_undecided(worker, lookup);
         return true;
@@ -304,7 +310,7 @@ uint64_t worker_next_lookup_ns(struct worker *worker, uint64_t now_ns)
         const struct lookup *lookup = lookups_at(lookups, number);
         uint64_t at_ns =
             lookup->state == LOOKUP_UNDURABLE ? now_ns + LOOKUP_RETRY_NS : lookup->deadline_ns;
-        if (lookup->state != LOOKUP_READING && at_ns < next_ns)
+        if (lookup->waiter != WAITER_NONE && at_ns < next_ns)
             next_ns = at_ns;
         number = lookup->next;
     }
