@@ -76,11 +76,25 @@ static struct faulty *faulty_make(void)
     return faulty;
 }
 
+/* The account, and some milliseconds later the mark that the log is at rest: so that the next write
+ * is the test's own. */
+static void wait_for_idle_mark(struct faulty *faulty)
+{
+    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
+    do {
+        assert_true(now_ms() < limit);
+        assert_int_equal(
+            http_call(faulty->api.server.port, "GET", "/metrics", "", NULL, &faulty->response),
+            200);
+    } while (strstr(faulty->response.body, "\nflorin_log_bytes_total 8192\n") == NULL);
+}
+
 static struct faulty *faulty_start(const char *const *arguments)
 {
     struct faulty *faulty = faulty_make();
     start(faulty, arguments);
     api_open_account(&faulty->api, "a", "100.00");
+    wait_for_idle_mark(faulty);
     return faulty;
 }
 
