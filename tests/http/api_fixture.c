@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PATH_MAX_BYTES = 256 };
@@ -76,6 +77,18 @@ void api_assert_in_body(const struct http_response *response, const char *text)
 void api_assert_body(const struct http_response *response, const char *body)
 {
     assert_string_equal(response->body, body);
+}
+
+uint64_t api_number(const struct http_response *response, const char *member)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "\"%s\":", member);
+    const char *found = strstr(response->body, text);
+    if (found == NULL) {
+        fail_msg("no %s in %s", text, response->body);
+        return 0;
+    }
+    return strtoull(found + strlen(text), NULL, 10);
 }
 
 void api_assert_header(const struct http_response *response, const char *name, const char *value)

@@ -3,6 +3,7 @@
 #define FLORIN_TESTS_API_FIXTURE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "support/http_client.h"
 #include "support/server_process.h"
@@ -37,6 +38,8 @@ void api_assert_balance(const struct api *api, const char *id, const char *expec
 /* Of the response: the text is there, or the whole body is it. */
 void api_assert_in_body(const struct http_response *response, const char *text);
 void api_assert_body(const struct http_response *response, const char *body);
+/* The number of a member, which must be there. */
+uint64_t api_number(const struct http_response *response, const char *member);
 /* `value` NULL: the header is not there. */
 void api_assert_header(const struct http_response *response, const char *name, const char *value);
 

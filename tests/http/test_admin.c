@@ -52,16 +52,6 @@ static int call(const struct api *api, const char *method, const char *path, con
 
 /* --- checkpoints ---------------------------------------------------------------------------- */
 
-static uint64_t number_in(const struct http_response *response, const char *name)
-{
-    char text[64];
-    snprintf(text, sizeof(text), "\"%s\":", name);
-    const char *found = strstr(response->body, text);
-    if (found == NULL)
-        fail_msg("no %s in %s", text, response->body);
-    return strtoull(found + strlen(text), NULL, 10);
-}
-
 /* Until that checkpoint has ended. */
 static void wait_until_ended(const struct api *api, uint64_t number, struct http_response *response)
 {
@@ -69,7 +59,7 @@ static void wait_until_ended(const struct api *api, uint64_t number, struct http
     do {
         assert_true(now_ms() < limit);
         assert_int_equal(call(api, "GET", "/admin/checkpoint", NULL, response), 200);
-    } while (number_in(response, "ended") < number);
+    } while (api_number(response, "ended") < number);
 }
 
 static void checkpoint__is_begun_on_demand_and_shortens_the_log(void **state)
@@ -85,11 +75,11 @@ static void checkpoint__is_begun_on_demand_and_shortens_the_log(void **state)
         assert_int_equal(api_post(api, "a", NULL, "{\"type\":\"Deposit\",\"amount\":1}", &response),
                          201);
         assert_int_equal(call(api, "POST", "/admin/checkpoint", NULL, &response), 202);
-        assert_int_equal(number_in(&response, "number"), number);
+        assert_int_equal(api_number(&response, "number"), number);
         wait_until_ended(api, number, &response);
         api_assert_in_body(&response, "\"failed\":0");
-        assert_int_equal(number_in(&response, "completed"), number);
-        assert_true(number_in(&response, "lsn") >= number + 1);
+        assert_int_equal(api_number(&response, "completed"), number);
+        assert_true(api_number(&response, "lsn") >= number + 1);
     }
     assert_int_equal(call(api, "GET", "/metrics", NULL, &response), 200);
     api_assert_in_body(&response, "florin_checkpoints_completed_total 2\n");
