@@ -62,14 +62,17 @@ static bool keeper_stops(struct keeper *keeper)
     return atomic_load(&keeper->stop) || state == LEDGER_STOPPING || state == LEDGER_FAILED;
 }
 
-/* Whether the shards hold more than so many percent of the keys that memory has room for. */
+/* Whether a shard holds more than so many percent of the keys that it has room for. */
 static bool keys_fill_memory(const struct keeper *keeper, unsigned percent)
 {
     const struct florin *ledger = keeper->ledger;
-    uint64_t held = 0;
-    for (unsigned number = 0; number < ledger->worker_count; number++)
-        held += atomic_load_explicit(&ledger->workers[number].keys_held_now, memory_order_relaxed);
-    return held > ledger->options.keys_memory * percent / 100;
+    for (unsigned number = 0; number < ledger->worker_count; number++) {
+        const struct worker *worker = &ledger->workers[number];
+        uint64_t held = atomic_load_explicit(&worker->keys_held_now, memory_order_relaxed);
+        if (held * 100 > (uint64_t)worker->shard.keys.slots_max * percent)
+            return true;
+    }
+    return false;
 }
 
 int keeper_pace(void *context, size_t bytes)

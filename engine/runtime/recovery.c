@@ -22,6 +22,7 @@
 #include "ledger_state.h"
 #include "reader.h"
 #include "replay.h"
+#include "wal/log_reader.h"
 
 enum {
     /* One read of a checkpoint. */
@@ -84,6 +85,39 @@ static void log_success(const struct recovery *recovery, const struct log_report
 
 /* --- key files ------------------------------------------------------------------------------- */
 
+/* Names that an ended process gave may be seen and yet not be durable: nothing may be built on
+ * them before they are. */
+static int flush_names(struct florin *ledger)
+{
+    static const char *const directories[] = {CHECKPOINT_DIRECTORY, "keys"};
+    int error = 0;
+    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && error == 0; i++) {
+        error = ledger->storage->operations->sync_directory(ledger->storage, directories[i]);
+        if (error == -ENOENT)
+            error = 0;
+    }
+    return error;
+}
+
+static void use_filters(struct florin *ledger)
+{
+    const struct key_filters *filters = key_archive_filters(ledger->archive);
+    atomic_store_explicit(&ledger->key_filters, filters, memory_order_release);
+    for (unsigned i = 0; i < ledger->worker_count; i++) {
+        ledger->workers[i].shard.key_filters = filters;
+        atomic_store(&ledger->workers[i].filters_done, filters);
+    }
+}
+
+static bool has_full_keys(const struct florin *ledger)
+{
+    for (unsigned i = 0; i < ledger->worker_count; i++) {
+        if (!key_table_has_room(&ledger->workers[i].shard.keys))
+            return true;
+    }
+    return false;
+}
+
 static int open_archive(struct florin *ledger)
 {
     struct block_file_fault fault = {0};
@@ -94,12 +128,7 @@ static int open_archive(struct florin *ledger)
         log_refusal(ledger, fault.file, fault.offset, fault.reason);
     if (error != 0)
         return error;
-    const struct key_filters *filters = key_archive_filters(ledger->archive);
-    atomic_store_explicit(&ledger->key_filters, filters, memory_order_release);
-    for (unsigned i = 0; i < ledger->worker_count; i++) {
-        ledger->workers[i].shard.key_filters = filters;
-        atomic_store(&ledger->workers[i].filters_done, filters);
-    }
+    use_filters(ledger);
     return 0;
 }
 
@@ -328,7 +357,40 @@ static int open_log(struct recovery *recovery, struct log_report *report)
     int error = log_open(&options, &ledger->log, report);
     if (error == -EBADMSG && replay_finish(recovery->replay) == 0)
         log_damage(ledger, report);
-    return error != 0 ? error : replay_finish(recovery->replay);
+    if (error != 0)
+        return error;
+    error = replay_finish(recovery->replay);
+    if (error != 0) {
+        log_close(ledger->log, NULL, false);
+        ledger->log = NULL;
+    }
+    return error;
+}
+
+/* --- keys that do not fit -------------------------------------------------------------------- */
+
+/* The records behind the key files can have more keys than a shard has room for: all keys of one
+ * account stand in one shard, and there may be more shards than before, or less room. Then a key
+ * file is made of records that were just read, and the replay begins anew. true: it may. */
+static bool make_room_for_keys(struct recovery *recovery)
+{
+    struct florin *ledger = recovery->ledger;
+    struct replay_fault fault = replay_first_fault(recovery->replay);
+    struct log_reader *reader;
+    struct block_file_fault file_fault = {0};
+    uint64_t before = key_archive_to_lsn(ledger->archive);
+    uint64_t reached = before;
+    if (fault.replay != SHARD_REPLAY_NO_ROOM || fault.lsn <= before + 1 || !has_full_keys(ledger) ||
+        log_reader_open(ledger->storage, &ledger->meta, &reader) != 0)
+        return false;
+    int error = key_archive_extend(ledger->archive, reader, fault.lsn - 1, NULL, NULL, NULL,
+                                   &reached, &file_fault);
+    log_reader_close(reader);
+    if (error != 0)
+        log_refusal(ledger, file_fault.file, file_fault.offset, file_fault.reason);
+    else
+        ledger_log(ledger, "level=info event=keys_moved to_lsn=%" PRIu64, reached);
+    return error == 0 && reached > before;
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -341,20 +403,39 @@ static int start_background(struct recovery *recovery, const struct log_report *
     return error != 0 ? error : keeper_create(ledger, &recovery->start, &ledger->keeper);
 }
 
+/* One try. */
+static int recover(struct recovery *recovery, struct log_report *report)
+{
+    recovery->start = (struct keeper_start){0};
+    recovery->durable_lsn = 0;
+    *report = (struct log_report){0};
+    int error = load_newest_checkpoint(recovery);
+    if (error == 0)
+        error = check_keys_covered(recovery);
+    if (error == 0)
+        error = open_log(recovery, report);
+    return error;
+}
+
 int recovery_run(struct florin *ledger)
 {
     struct recovery recovery = {.ledger = ledger, .started_ns = clock_monotonic_ns()};
     struct log_report report = {0};
     atomic_store(&ledger->recovery_started_ns, recovery.started_ns);
-    int error = open_archive(ledger);
+    int error = flush_names(ledger);
+    if (error == 0)
+        error = open_archive(ledger);
     if (error == 0)
         error = replay_create(ledger, &recovery.replay);
     if (error == 0)
-        error = load_newest_checkpoint(&recovery);
-    if (error == 0)
-        error = check_keys_covered(&recovery);
-    if (error == 0)
-        error = open_log(&recovery, &report);
+        error = recover(&recovery, &report);
+    /* Ends: every turn moves the keys of some records into a file for good. */
+    while (error == -EBADMSG && recovery.replay != NULL && make_room_for_keys(&recovery)) {
+        use_filters(ledger);
+        error = start_over(&recovery);
+        if (error == 0)
+            error = recover(&recovery, &report);
+    }
     if (error == -EBADMSG && recovery.replay != NULL) {
         struct replay_fault fault = replay_first_fault(recovery.replay);
         if (fault.replay != SHARD_REPLAY_APPLIED || fault.undecodable)

@@ -252,6 +252,50 @@ static void florin__racing_clients_lose_no_update(void **state)
     florin_close(ledger);
 }
 
+static struct florin_command hot_deposit(char *key, unsigned number)
+{
+    snprintf(key, 16, "k%u", number);
+    return (struct florin_command){
+        .kind = FLORIN_DEPOSIT, .account = "hot", .key = key, .amount_minor = 1};
+}
+
+/* All keys of one account stand in one shard, which has room for a part of --keys-memory only: they
+ * move to files before that is full, and also at a start with less room than before. */
+static void florin__keys_of_one_account_find_room_in_one_shard(void **state)
+{
+    enum { KEYS = 600, KEYS_AT_FIRST = 500, SHARDS = 4 };
+    struct fixture *fixture = *state;
+    char key[16];
+    fixture->options.workers = 1;
+    fixture->options.keys_memory = 1000;
+    struct florin *ledger = open_ledger(fixture);
+    struct florin_client *client = open_client(ledger);
+    run_applied(client, FLORIN_OPEN_ACCOUNT, "hot", 0);
+    for (unsigned i = 0; i < KEYS_AT_FIRST; i++)
+        assert_int_equal(run(client, hot_deposit(key, i)).status, FLORIN_APPLIED);
+    florin_client_close(client);
+    florin_close(ledger);
+
+    fixture->options.workers = SHARDS;
+    ledger = open_ledger(fixture);
+    client = open_client(ledger);
+    for (unsigned i = KEYS_AT_FIRST; i < KEYS; i++) {
+        struct florin_result result = run(client, hot_deposit(key, i));
+        while (result.status == FLORIN_KEYS_FULL) /* for a moment, until the keys have moved */
+            result = run(client, hot_deposit(key, i));
+        assert_int_equal(result.status, FLORIN_APPLIED);
+        assert_false(result.replayed);
+    }
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct florin_result result = run(client, hot_deposit(key, i));
+        assert_int_equal(result.status, FLORIN_APPLIED);
+        assert_true(result.replayed);
+        assert_int_equal(result.balance_minor, i + 1);
+    }
+    florin_client_close(client);
+    florin_close(ledger);
+}
+
 static void florin__carries_metadata_to_the_client(void **state)
 {
     struct fixture *fixture = *state;
@@ -348,6 +392,7 @@ int main(void)
         TEST(florin__bulk_over_uring_or_what_there_is),
         TEST(florin__bulk_over_posix),
         TEST(florin__racing_clients_lose_no_update),
+        TEST(florin__keys_of_one_account_find_room_in_one_shard),
         TEST(florin__carries_metadata_to_the_client),
         TEST(florin__refuses_options_out_of_range),
         TEST(florin__says_when_the_directory_is_in_use),
