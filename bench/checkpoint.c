@@ -65,12 +65,13 @@ static void write_hex(char *text, uint64_t number)
 /* Resident memory of this process, in bytes. */
 static uint64_t resident_bytes(void)
 {
-    unsigned long long pages = 0;
+    char line[256];
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*s %llu", &pages) != 1)
+    if (file == NULL || fgets(line, sizeof(line), file) == NULL || strchr(line, ' ') == NULL)
         measure_fail("/proc/self/statm", -EIO);
     fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    /* The second number: resident pages. */
+    return strtoull(strchr(line, ' '), NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void make_command(struct run *run, unsigned slot, bool opens, uint64_t number)

@@ -228,7 +228,7 @@ static int begin_segment(struct log_copy *copy, uint64_t number, struct log_piec
     struct segment_header header;
     struct storage_file *file;
     struct frame_header frame;
-    const char *reason;
+    const char *reason = NULL;
     bool first = copy->next_lsn == 0;
     int error =
         open_segment(copy->storage, &copy->meta, number, copy->window, &file, &header, &reason);

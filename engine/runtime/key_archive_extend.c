@@ -104,7 +104,8 @@ static int gather(struct gathering *gathering, struct log_reader *reader, uint64
 {
     struct log_fault log_fault = {0};
     uint64_t first = gathering->last_lsn + 1;
-    int error = log_reader_seek(reader, first, to_lsn, &log_fault);
+    const uint64_t durable = to_lsn; /* the caller says so */
+    int error = log_reader_seek(reader, first, durable, &log_fault);
     if (error == -ENODATA) {
         take_place(fault, &log_fault);
         snprintf(fault->reason, sizeof(fault->reason),

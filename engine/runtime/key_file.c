@@ -311,7 +311,7 @@ int key_file_load(struct key_file *file, struct block_file_fault *fault)
         .length = totals->data_blocks * INDEX_ENTRY_BYTES,
     };
     assert(file->filters == NULL && file->parts == NULL && file->index == NULL);
-    file->filters = malloc((size_t)filters.length);
+    file->filters = calloc(1, (size_t)filters.length);
     file->parts = calloc((size_t)1 << totals->part_bits, sizeof(*file->parts));
     file->index = malloc((size_t)index.length + 1); /* a file without keys has an empty one */
     if (file->filters == NULL || file->parts == NULL || file->index == NULL)

@@ -15,9 +15,13 @@
 #include "reader.h"
 #include "wal/log_reader.h"
 
+struct reader_job {
+    struct worker *worker;
+    int32_t number; /* of its look-up */
+};
+
 struct reader_queue {
-    struct worker **workers; /* of jobs */
-    int32_t *numbers;
+    struct reader_job *jobs;
     uint64_t first;
     uint64_t count;
     uint64_t size;
@@ -147,8 +151,7 @@ static void queue_put(struct reader_queue *queue, struct worker *worker, int32_t
 {
     uint64_t place = (queue->first + queue->count) % queue->size;
     assert(queue->count < queue->size);
-    queue->workers[place] = worker;
-    queue->numbers[place] = number;
+    queue->jobs[place] = (struct reader_job){worker, number};
     queue->count++;
 }
 
@@ -156,8 +159,8 @@ static bool queue_take(struct reader_queue *queue, struct worker **worker, int32
 {
     if (queue->count == 0)
         return false;
-    *worker = queue->workers[queue->first];
-    *number = queue->numbers[queue->first];
+    *worker = queue->jobs[queue->first].worker;
+    *number = queue->jobs[queue->first].number;
     queue->first = (queue->first + 1) % queue->size;
     queue->count--;
     return true;
@@ -252,9 +255,8 @@ int reader_create(struct florin *ledger, bool thread, struct reader **created)
     for (unsigned number = 0; number < FLORIN_WORKERS_MAX; number++)
         reader->done[number] = LOOKUP_NONE;
     reader->queue.size = (uint64_t)ledger->worker_count * LOOKUPS_MAX;
-    reader->queue.workers = calloc(reader->queue.size, sizeof *reader->queue.workers);
-    reader->queue.numbers = calloc(reader->queue.size, sizeof *reader->queue.numbers);
-    int error = reader->queue.workers == NULL || reader->queue.numbers == NULL ? -ENOMEM : 0;
+    reader->queue.jobs = calloc(reader->queue.size, sizeof *reader->queue.jobs);
+    int error = reader->queue.jobs == NULL ? -ENOMEM : 0;
     if (error == 0)
         error = log_reader_open(ledger->storage, &ledger->meta, &reader->log);
     if (error == 0 && thread) {
@@ -282,8 +284,7 @@ void reader_destroy(struct reader *reader)
     }
     if (reader->log != NULL)
         log_reader_close(reader->log);
-    free(reader->queue.workers);
-    free(reader->queue.numbers);
+    free(reader->queue.jobs);
     pthread_cond_destroy(&reader->wanted);
     pthread_mutex_destroy(&reader->mutex);
     free(reader);

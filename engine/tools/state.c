@@ -235,7 +235,7 @@ int state_build(struct state *state, const struct tool_directory *directory, uin
 {
     size_t index_end = directory->files.count;
     for (;;) {
-        struct state_basis basis;
+        struct state_basis basis = {0};
         int error = state_find_basis(directory, lsn, index_end, &basis, problem);
         if (error != 0)
             return error;
