@@ -250,13 +250,13 @@ void ledger_sim_round(struct ledger_sim *sim)
         worker_round(sim->workers[i]);
         (void)worker_wait_ms(sim->workers[i]);
     }
-    while (reader_step(sim->ledger->reader))
+    while (!sim->reader_rests && reader_step(sim->ledger->reader))
         continue;
 }
 
 bool ledger_sim_step(struct ledger_sim *sim)
 {
-    return ledger_step(sim->ledger);
+    return sim->reader_rests ? keeper_step(sim->ledger->keeper) : ledger_step(sim->ledger);
 }
 
 static bool somebody_has_work(struct ledger_sim *sim)

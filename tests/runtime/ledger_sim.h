@@ -54,8 +54,8 @@ struct ledger_sim {
     unsigned worker_count;
     struct ledger_sim_book *book;
     uint64_t random;
-    char
-        lines[LEDGER_SIM_LINES_BYTES]; /* the operator's log since the last open; its end is lost */
+    bool reader_rests;                  /* look-ups are begun and do not end */
+    char lines[LEDGER_SIM_LINES_BYTES]; /* the operator's log since the last open */
     size_t lines_length;
 };
 
