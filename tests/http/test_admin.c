@@ -256,7 +256,11 @@ static void backup__that_cannot_begin_is_503(void **state)
     struct http_response response;
     start_made_up(api, 0, EIO, NULL);
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(call(api, "GET", "/admin/backup", NULL, &response), 503);
+        /* The one before may take a moment to make room. */
+        int status = call(api, "GET", "/admin/backup", NULL, &response);
+        while (status == 429)
+            status = call(api, "GET", "/admin/backup", NULL, &response);
+        assert_int_equal(status, 503);
         api_assert_body(&response, "{\"error\":\"The backup cannot be made\","
                                    "\"code\":\"backup_failed\",\"outcome\":\"not_applied\"}");
         api_assert_header(&response, "Retry-After", "1");
