@@ -139,6 +139,7 @@ static int open_devices(struct florin *ledger, const struct ledger_devices *devi
         ledger->channel_context = devices->context;
         ledger->io_name = "other";
         ledger->single_thread = devices->single_thread;
+        ledger->keys_per_file = devices->keys_per_file;
         return 0;
     }
     int error = choose_channel(ledger);

@@ -36,6 +36,7 @@ struct ledger_devices {
      * made where they are needed, and ledger_recover() replays on the calling thread. For the
      * simulator. */
     bool single_thread;
+    uint32_t keys_per_file; /* of a key file; 0: as many as are good */
 };
 
 /* As florin_open() up to the lock; `devices` NULL: the real ones as options->io says. The

@@ -92,6 +92,7 @@ struct florin {
     void *channel_context;
     const char *io_name;
     bool single_thread;
+    uint32_t keys_per_file; /* of a key file; 0: as many as are good */
     struct meta meta;
     struct hash_secret secret;
     unsigned worker_count;

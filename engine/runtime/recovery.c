@@ -35,6 +35,7 @@ struct recovery {
     struct keeper_start start; /* what the keeper goes on from */
     uint64_t durable_lsn;      /* known from the checkpoint */
     uint64_t accounts;         /* loaded from it */
+    bool unreadable;           /* a checkpoint met an I/O error, which may be over next time */
     uint64_t started_ns;
 };
 
@@ -122,7 +123,11 @@ static int open_archive(struct florin *ledger)
 {
     struct block_file_fault fault = {0};
     const struct key_archive_options options = {
-        .storage = ledger->storage, .meta = &ledger->meta, .secret = &ledger->secret};
+        .storage = ledger->storage,
+        .meta = &ledger->meta,
+        .secret = &ledger->secret,
+        .keys_per_file = ledger->keys_per_file,
+    };
     int error = key_archive_open(&options, &ledger->archive, &fault);
     if (error == -EBADMSG)
         log_refusal(ledger, fault.file, fault.offset, fault.reason);
@@ -303,6 +308,7 @@ static int load_newest_checkpoint(struct recovery *recovery)
         if (!is_damage(error) || has_no_room(recovery))
             return error;
         log_fall_back(ledger, listed[i], error, &fault);
+        recovery->unreadable |= error == -EIO;
         error = start_over(recovery);
     }
     return error;
@@ -357,6 +363,9 @@ static int open_log(struct recovery *recovery, struct log_report *report)
     int error = log_open(&options, &ledger->log, report);
     if (error == -EBADMSG && replay_finish(recovery->replay) == 0)
         log_damage(ledger, report);
+    /* The log alone need not be whole: no verdict on a directory that was not read. */
+    if (error == -EBADMSG && recovery->start.kept_count == 0 && recovery->unreadable)
+        return -EIO;
     if (error != 0)
         return error;
     error = replay_finish(recovery->replay);

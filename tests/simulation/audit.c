@@ -53,7 +53,8 @@ void audit_run(struct simulation *simulation, bool all)
 {
     trace(simulation, "audit", all, florin_durable_lsn(simulation->ledger), 0);
     reference_restart(simulation->reference, florin_durable_lsn(simulation->ledger));
-    ledger_step(simulation->ledger);
+    schedule_background(simulation);
+    simulation->has_room = true;
     if (!simulation->failed)
         read_accounts(simulation);
     if (!simulation->failed)
@@ -63,30 +64,53 @@ void audit_run(struct simulation *simulation, bool all)
     trace(simulation, "audited", simulation->life, 0, 0);
 }
 
-/* Reads one account past the workload. */
-static bool peek(struct simulation *simulation, unsigned account, struct florin_result *result)
+/* Asks past the workload. */
+static bool peek(struct simulation *simulation, const struct florin_command *command,
+                 struct florin_result *result)
 {
     struct worker *worker = simulation->workers[0].worker;
-    const char *id = simulation->workload.ids[account];
-    const struct florin_command command = {
-        .kind = FLORIN_READ_ACCOUNT, .account = id, .account_length = strlen(id)};
-    if (worker_submit(worker, &command) != FLORIN_APPLIED)
+    if (worker_submit(worker, command) != FLORIN_APPLIED)
         return false;
     for (unsigned i = 0; i < PEEK_ROUNDS_MAX; i++) {
         worker_round(simulation->workers[i % simulation->worker_count].worker);
         if (worker_reap(worker, result, 1) > 0)
             return true;
+        (void)schedule_background(simulation);
     }
     return false;
 }
 
+static void peek_account(struct simulation *simulation, unsigned account)
+{
+    struct florin_result result;
+    const char *id = simulation->workload.ids[account];
+    const struct florin_command command = {
+        .kind = FLORIN_READ_ACCOUNT, .account = id, .account_length = strlen(id)};
+    if (peek(simulation, &command, &result))
+        reference_peek(simulation->reference, account, &result);
+    else
+        simulation_fail(simulation, "a read is not answered");
+}
+
+/* Sends the command of a key that has an answer once more. */
+static void peek_key(struct simulation *simulation, unsigned key)
+{
+    struct florin_result result;
+    if (!reference_key_is_known(simulation->reference, key))
+        return;
+    if (!peek(simulation, &simulation->workload.keys[key].command, &result)) {
+        simulation_fail(simulation, "a key is not answered");
+        return;
+    }
+    if (result.status == FLORIN_COMMIT_UNKNOWN)
+        count(simulation->counters, COUNT_rot_at_lookup);
+    reference_peek_key(simulation->reference, key, &result);
+}
+
 void audit_peek(struct simulation *simulation)
 {
-    for (unsigned i = 0; i < simulation->plan.accounts && !simulation->failed; i++) {
-        struct florin_result result;
-        if (peek(simulation, i, &result))
-            reference_peek(simulation->reference, i, &result);
-        else
-            simulation_fail(simulation, "a read is not answered");
-    }
+    for (unsigned i = 0; i < simulation->plan.accounts && !simulation->failed; i++)
+        peek_account(simulation, i);
+    for (unsigned i = 1; i <= simulation->workload.key_count && !simulation->failed; i++)
+        peek_key(simulation, i);
 }

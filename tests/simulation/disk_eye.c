@@ -2,9 +2,12 @@
  *
  * Must not change anything.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/runtime/ledger.h"
 #include "simulation/simulation.h"
+#include "wal/log.h"
 #include "wal/storage.h"
 
 static bool ends_with(const char *text, const char *end)
@@ -19,17 +22,39 @@ static bool begins_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+static void see_completion(struct simulation *simulation, const struct sim_event *event)
+{
+    simulation->commit_under_way = false;
+    if (event->error != 0)
+        return;
+    simulation->older = simulation->newest;
+    simulation->newest = simulation->under_way;
+    if (strcmp(simulation->older.name, simulation->newest.name) != 0)
+        simulation->older.name[0] = '\0';
+}
+
 static void see_commit(struct simulation *simulation, const struct sim_event *event)
 {
     if (event->operation == SIM_REAP)
-        simulation->commit_under_way = false;
+        see_completion(simulation, event);
     if (event->operation != SIM_SUBMIT || event->error != 0)
         return;
     simulation->commit_under_way = true;
+    simulation->under_way = (struct sim_place){.offset = event->offset, .length = event->length};
+    memcpy(simulation->under_way.name, event->name, strlen(event->name));
     if (event->offset == 0 && simulation->flying > 0)
         count(simulation->counters, COUNT_rotation_in_flight);
     if (simulation->flying == 0 && simulation->ledger != NULL && !simulation->recovering)
         count(simulation->counters, COUNT_idle_mark);
+}
+
+static void see_key_file(struct simulation *simulation)
+{
+    struct ledger_statistics statistics;
+    struct log_statistics log;
+    count(simulation->counters, COUNT_key_file_made);
+    ledger_statistics(simulation->ledger, &statistics, &log);
+    simulation->keys_at_file = statistics.keys_held;
 }
 
 static void see_files(struct simulation *simulation, const struct sim_event *event)
@@ -42,7 +67,11 @@ static void see_files(struct simulation *simulation, const struct sim_event *eve
     if (event->operation == SIM_RENAME && begins_with(event->name, "checkpoint/"))
         count(simulation->counters, COUNT_checkpoint_made);
     if (event->operation == SIM_RENAME && begins_with(event->name, "keys/"))
-        count(simulation->counters, COUNT_key_file_made);
+        see_key_file(simulation);
+    /* In keys/ what failed steps have left may go: later files must not overlap it. */
+    if (event->operation == SIM_REMOVE && simulation->files_held &&
+        (ends_with(event->name, ".ckpt") || ends_with(event->name, ".wal")))
+        simulation_fail(simulation, "%s is removed while files are held", event->name);
     if (event->operation == SIM_REMOVE && ends_with(event->name, ".wal") && !simulation->creating)
         count(simulation->counters, COUNT_segment_removed);
     if (event->operation == SIM_RENAME && strcmp(event->name, "meta") == 0)
@@ -78,6 +107,7 @@ static const struct {
     {"event=recovered end=clean", COUNT_recovered_clean},
     {"event=recovered end=crash", COUNT_recovered_whole},
     {"event=recovered end=torn", COUNT_torn_frame_cut},
+    {"event=keys_moved", COUNT_keys_moved_at_start},
     {"event=log_failed step=submit", COUNT_poisoned_by_submit},
     {"event=log_failed step=write", COUNT_poisoned_by_write},
     {"event=log_failed step=prepare_segment", COUNT_poisoned_by_segment},
@@ -92,6 +122,32 @@ static unsigned long long number_behind(const char *line, const char *name)
     return number;
 }
 
+/* Which checkpoint a start has found. */
+static void see_recovered(struct simulation *simulation, const char *line)
+{
+    uint64_t lsn = number_behind(line, "checkpoint_lsn=");
+    if (strstr(line, "end=torn") != NULL && simulation->wiped_start)
+        count(simulation->counters, COUNT_torn_at_segment_start);
+    if (number_behind(line, "segments=") >= 5)
+        count(simulation->counters, COUNT_many_segments);
+    if (lsn > 0)
+        count(simulation->counters, COUNT_checkpoint_loaded);
+    if (lsn > 0 && lsn < simulation->damaged_lsn)
+        count(simulation->counters, COUNT_checkpoint_older);
+    if (lsn == 0 && simulation->damaged_lsn > 0)
+        count(simulation->counters, COUNT_checkpoint_none);
+}
+
+/* "... file=simulated/checkpoint/<16 hex digits>.ckpt ..." */
+static void see_damaged(struct simulation *simulation, const char *line)
+{
+    static const char directory[] = "/checkpoint/";
+    const char *name = strstr(line, directory);
+    uint64_t lsn = name == NULL ? 0 : strtoull(name + sizeof directory - 1, NULL, 16);
+    if (lsn > simulation->damaged_lsn)
+        simulation->damaged_lsn = lsn;
+}
+
 void disk_eye_log_line(void *context, const char *line)
 {
     struct simulation *simulation = context;
@@ -102,8 +158,8 @@ void disk_eye_log_line(void *context, const char *line)
         if (strstr(line, told[i].text) != NULL)
             count(simulation->counters, told[i].counter);
     }
-    if (strstr(line, "event=recovered end=torn") != NULL && simulation->wiped_start)
-        count(simulation->counters, COUNT_torn_at_segment_start);
-    if (strstr(line, "event=recovered") != NULL && number_behind(line, "segments=") >= 5)
-        count(simulation->counters, COUNT_many_segments);
+    if (strstr(line, "event=recovered ") != NULL)
+        see_recovered(simulation, line);
+    if (strstr(line, "event=checkpoint_damaged") != NULL)
+        see_damaged(simulation, line);
 }

@@ -20,10 +20,61 @@
 enum {
     UNLUCKY_STARTS_MAX = 4,
     STOP_ROUNDS_MAX = 10000,
+    /* Of each worker behind a failure: to take what the reader had, and to tell the others. */
+    FAIL_ROUNDS = 3,
     /* Operations of a start: its crash is drawn from as many. */
     START_OPERATIONS = 70,
     GROUP_OF_EIGHT = 3, /* bucket of the histogram */
 };
+
+/* --- the end of a process -------------------------------------------------------------------- */
+
+static void count_background(struct simulation *simulation, uint64_t keys_held)
+{
+    struct ledger_keeper_statistics keeper;
+    if (keys_held < simulation->keys_at_file)
+        count(simulation->counters, COUNT_keys_forgotten);
+    ledger_keeper_statistics(simulation->ledger, &keeper);
+    if (keeper.checkpoints_failed > 0)
+        count(simulation->counters, COUNT_checkpoint_abandoned);
+    if (keeper.key_merges > 0)
+        count(simulation->counters, COUNT_key_files_merged);
+    if (keeper.lookups_record > 0)
+        count(simulation->counters, COUNT_key_from_log);
+    if (keeper.lookups_files > 0)
+        count(simulation->counters, COUNT_key_from_file);
+    if (keeper.lookups_in_vain > 0)
+        count(simulation->counters, COUNT_lookup_in_vain);
+}
+
+static void count_life(struct simulation *simulation)
+{
+    struct ledger_statistics statistics;
+    struct log_statistics log;
+    ledger_statistics(simulation->ledger, &statistics, &log);
+    if (statistics.hops > 0)
+        count(simulation->counters, COUNT_hop);
+    for (unsigned i = GROUP_OF_EIGHT; i < LOG_HISTOGRAM_BUCKETS; i++) {
+        if (log.group_records[i] > 0)
+            count(simulation->counters, COUNT_large_group);
+    }
+    count_background(simulation, statistics.keys_held);
+}
+
+/* Frees the process's memory; what it writes from here on goes nowhere when the power is off. */
+static void end_process(struct simulation *simulation)
+{
+    struct florin *ledger = simulation->ledger;
+    if (ledger == NULL)
+        return;
+    count_life(simulation);
+    for (unsigned i = 0; i < simulation->worker_count; i++)
+        worker_detach(simulation->workers[i].worker);
+    simulation->worker_count = SIM_WORKERS_MAX; /* the channel of the closing mark is nobody's */
+    ledger_destroy(ledger);
+    simulation->worker_count = 0;
+    simulation->ledger = NULL;
+}
 
 /* --- starting -------------------------------------------------------------------------------- */
 
@@ -44,8 +95,8 @@ static int make_directory(struct simulation *simulation)
     struct meta meta;
     int error = meta_read(storage, &meta);
     simulation->creating = error == -ENOENT;
-    if (error != -ENOENT)
-        return 0; /* the ledger reads it again, and says what is wrong with it */
+    if (error != -ENOENT) /* of damage the ledger itself says what it is */
+        return error == -EIO ? error : 0;
     struct random random = {.state = simulation->seed};
     meta = (struct meta){
         .format_version = META_FORMAT_VERSION,
@@ -69,7 +120,9 @@ static int create_ledger(struct simulation *simulation, unsigned workers)
     options.accounts_max = plan->accounts_max;
     options.keys_memory = plan->keys_memory;
     options.checkpoint_bytes = plan->checkpoint_bytes;
+    options.checkpoint_seconds = plan->checkpoint_seconds;
     options.retain_bytes = plan->retain_bytes;
+    options.retain_seconds = plan->retain_seconds;
     options.background_mib_per_second = 0;
     options.commit_timeout_ms = (unsigned)plan->commit_timeout_ms;
     options.log_line = disk_eye_log_line;
@@ -79,6 +132,7 @@ static int create_ledger(struct simulation *simulation, unsigned workers)
         .create_channel = create_channel,
         .context = simulation,
         .single_thread = true,
+        .keys_per_file = plan->keys_per_file,
     };
     return ledger_create(&options, &devices, &simulation->ledger);
 }
@@ -101,59 +155,39 @@ static int attach_workers(struct simulation *simulation)
     return 0;
 }
 
-/* Everything up to a ledger that serves. 0 or -errno; end_process() in any case. */
-static int start(struct simulation *simulation, unsigned workers)
+/* As far as workers that may be attached. */
+static int prepare_start(struct simulation *simulation, unsigned workers)
 {
+    int error = create_ledger(simulation, workers);
+    return error != 0 ? error : attach_workers(simulation);
+}
+
+int life_start(struct simulation *simulation, unsigned workers)
+{
+    simulation->files_held = false;
+    simulation->damaged_lsn = 0;
+    simulation->keys_at_file = 0;
     simulation->faults_seen = 0;
     simulation->wiped_start = false;
     simulation->commit_under_way = false;
     simulation->held = false;
     simulation->recovering = true;
     disk_eye_open(simulation, simulation->disk);
-    int error = make_directory(simulation);
+    /* later a directory without meta is a damaged one, and the ledger has to see that */
+    int error = simulation->has_begun ? 0 : make_directory(simulation);
     if (error == 0)
-        error = create_ledger(simulation, workers);
-    if (error == 0)
-        error = attach_workers(simulation);
+        error = prepare_start(simulation, workers);
     if (error == 0)
         error = ledger_recover(simulation->ledger);
     simulation->recovering = false;
+    simulation->has_begun |= error == 0;
     trace(simulation, "start", workers, (uint64_t)-error, simulation->faults_seen);
     return error;
 }
 
-/* --- the end of a process -------------------------------------------------------------------- */
+/* --- the disk behind it ----------------------------------------------------------------------- */
 
-static void count_life(struct simulation *simulation)
-{
-    struct ledger_statistics statistics;
-    struct log_statistics log;
-    ledger_statistics(simulation->ledger, &statistics, &log);
-    if (statistics.hops > 0)
-        count(simulation->counters, COUNT_hop);
-    for (unsigned i = GROUP_OF_EIGHT; i < LOG_HISTOGRAM_BUCKETS; i++) {
-        if (log.group_records[i] > 0)
-            count(simulation->counters, COUNT_large_group);
-    }
-}
-
-/* Frees the process's memory; what it writes from here on goes nowhere when the power is off. */
-static void end_process(struct simulation *simulation)
-{
-    struct florin *ledger = simulation->ledger;
-    if (ledger == NULL)
-        return;
-    count_life(simulation);
-    for (unsigned i = 0; i < simulation->worker_count; i++)
-        worker_detach(simulation->workers[i].worker);
-    simulation->worker_count = SIM_WORKERS_MAX; /* the channel of the closing mark is nobody's */
-    ledger_destroy(ledger);
-    simulation->worker_count = 0;
-    simulation->ledger = NULL;
-}
-
-/* The next start finds this disk. */
-static void change_disk(struct simulation *simulation, struct sim_disk *disk)
+void life_change_disk(struct simulation *simulation, struct sim_disk *disk)
 {
     sim_disk_power_off(simulation->disk, 0);
     end_process(simulation);
@@ -169,7 +203,7 @@ void life_kill(struct simulation *simulation)
     if (simulation->commit_under_way)
         count(simulation->counters, COUNT_killed_in_commit);
     trace(simulation, "kill", sim_disk_units(simulation->disk), 0, 0);
-    change_disk(simulation, sim_disk_kill(simulation->disk));
+    life_change_disk(simulation, sim_disk_kill(simulation->disk));
 }
 
 /* --- power failures -------------------------------------------------------------------------- */
@@ -224,7 +258,7 @@ void life_lose_power(struct simulation *simulation)
     bool *keep = draw_kept(simulation, sim_disk_units(simulation->disk));
     struct sim_disk *after = sim_disk_crash(simulation->disk, keep);
     free(keep);
-    change_disk(simulation, after);
+    life_change_disk(simulation, after);
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -233,12 +267,15 @@ void life_fail(struct simulation *simulation)
 {
     trace(simulation, "failed", simulation->flying, 0, 0);
     schedule_drain(simulation);
-    for (unsigned i = 0; i < simulation->worker_count; i++)
-        schedule_round(simulation, i);
-    if (!simulation->failed && !sim_disk_is_off(simulation->disk) &&
-        !worker_is_idle(simulation->workers[0].worker))
+    for (unsigned i = 0; i < FAIL_ROUNDS * simulation->worker_count; i++) {
+        while (schedule_background(simulation)) /* look-ups that nobody waits for any more */
+            continue;
+        schedule_round(simulation, i % simulation->worker_count);
+    }
+    bool is_off = sim_disk_is_off(simulation->disk);
+    if (!is_off && !worker_is_idle(simulation->workers[0].worker))
         simulation_fail(simulation, "after the log has failed its workers do not come to rest");
-    if (random_percent(&simulation->random, 50))
+    if (!is_off && random_percent(&simulation->random, 50))
         life_kill(simulation);
     else
         life_lose_power(simulation);
@@ -269,7 +306,7 @@ void life_stop(struct simulation *simulation)
         return;
     }
     count(simulation->counters, COUNT_clean_stop);
-    change_disk(simulation, sim_disk_kill(simulation->disk)); /* without this life's faults */
+    life_change_disk(simulation, sim_disk_kill(simulation->disk)); /* without this life's faults */
     if (random_percent(&simulation->random, 30)) {
         count(simulation->counters, COUNT_power_after_stop);
         life_lose_power(simulation);
@@ -282,7 +319,7 @@ void life_stop(struct simulation *simulation)
 static bool start_without_power(struct simulation *simulation, unsigned workers, unsigned crashes)
 {
     sim_disk_power_off(simulation->disk, random_below(&simulation->random, START_OPERATIONS));
-    int error = start(simulation, workers);
+    int error = life_start(simulation, workers);
     if (!sim_disk_is_off(simulation->disk)) {
         sim_disk_power_off(simulation->disk, UINT64_MAX);
         if (error != 0)
@@ -308,7 +345,7 @@ static bool start_with_faults(struct simulation *simulation, unsigned workers)
     sim_disk_set_faults(simulation->disk, faults, EIO, random_next(random));
     if (full)
         sim_disk_set_capacity(simulation->disk, sim_disk_used(simulation->disk) + room + 1);
-    int error = start(simulation, workers);
+    int error = life_start(simulation, workers);
     sim_disk_set_faults(simulation->disk, NULL, 0, 0);
     sim_disk_set_capacity(simulation->disk, 0);
     if (error == 0)
@@ -322,39 +359,6 @@ static bool start_with_faults(struct simulation *simulation, unsigned workers)
     else
         life_lose_power(simulation);
     return true;
-}
-
-static void flip_bits(struct simulation *simulation)
-{
-    struct random *random = &simulation->random;
-    size_t files = 0;
-    uint64_t size;
-    while (sim_disk_file(simulation->disk, files, &size) != NULL)
-        files++;
-    for (uint64_t flips = random_between(random, 1, 3); flips > 0 && files > 0; flips--) {
-        const char *name = sim_disk_file(simulation->disk, random_below(random, files), &size);
-        uint64_t offset = size == 0 ? 0 : random_below(random, size);
-        sim_disk_flip(simulation->disk, name, offset, (unsigned)random_below(random, 8));
-        trace_text(simulation, "flip", name);
-        trace(simulation, "flip", offset, 0, 0);
-    }
-}
-
-/* A start on a copy with flipped bits: either it is refused, or nothing is missing. */
-static void start_with_rot(struct simulation *simulation, unsigned workers)
-{
-    struct sim_disk *whole = sim_disk_kill(simulation->disk);
-    flip_bits(simulation);
-    int error = start(simulation, workers);
-    if (error == 0) {
-        count(simulation->counters, COUNT_rot_harmless);
-        audit_peek(simulation);
-    } else if (error == -EBADMSG) {
-        count(simulation->counters, COUNT_rot_refused);
-    } else {
-        simulation_fail(simulation, "flipped bits are answered with error %d", error);
-    }
-    change_disk(simulation, whole);
 }
 
 static unsigned draw_workers(struct simulation *simulation)
@@ -378,7 +382,7 @@ void life_begin(struct simulation *simulation)
     unsigned crashes = 0;
     for (unsigned i = 0; i < UNLUCKY_STARTS_MAX && !simulation->failed; i++) {
         if (simulation->life > 1 && random_percent(random, plan->rot_percent))
-            start_with_rot(simulation, workers);
+            life_begin_with_rot(simulation, workers);
         if (!simulation->failed && random_percent(random, plan->start_crash_percent)) {
             if (!start_without_power(simulation, workers, crashes))
                 return;
@@ -390,7 +394,7 @@ void life_begin(struct simulation *simulation)
     }
     if (simulation->failed)
         return;
-    int error = start(simulation, workers);
+    int error = life_start(simulation, workers);
     if (error != 0)
         simulation_fail(simulation, "a start is refused: error %d", error);
 }

@@ -18,6 +18,7 @@ static void draw_sizes(struct plan *plan, struct random *random)
     static const uint64_t timeouts[] = {20, 200, 5000};
     static const uint64_t checkpoints[] = {0, 4096, 16384, 65536};
     static const uint64_t retained[] = {0, 0, 32768, 131072};
+    static const uint64_t per_file[] = {2, 8, 20, 200};
     plan->segment_bytes = one_of(random, segments, 4);
     plan->commit_timeout_ms = one_of(random, timeouts, 3);
     plan->checkpoint_bytes = one_of(random, checkpoints, 4);
@@ -26,17 +27,19 @@ static void draw_sizes(struct plan *plan, struct random *random)
     plan->workers_change = random_percent(random, 60);
     plan->accounts_max = 200;
     plan->keys_memory = 4 * SIM_KEYS_MAX; /* one shard may get them all */
+    plan->keys_per_file = (uint32_t)one_of(random, per_file, 4);
     plan->accounts = (unsigned)random_between(random, 1, SIM_ACCOUNTS_MAX);
     plan->hot_accounts = (unsigned)random_between(random, 1, 3);
     plan->in_flight_max = (unsigned)random_between(random, 1, 40);
     plan->operations = random_between(random, 60, random_percent(random, 15) ? 2000 : 500);
     plan->life_operations = (unsigned)random_between(random, 20, 400);
-    /* Room for few keys: shards get more than their share, so that only a fixed number of them
-     * keeps what it has. */
-    if (random_percent(random, 10)) {
-        plan->keys_memory = random_between(random, 1, 100);
-        plan->workers_change = false;
-    }
+    /* Room for few keys: most of them stand in files. */
+    if (random_percent(random, 40))
+        plan->keys_memory = random_between(random, 1, 200);
+    plan->checkpoint_seconds = random_percent(random, 30);
+    plan->retain_seconds = random_percent(random, 30);
+    plan->request_percent = rare(random, 20);
+    plan->hold_files_percent = rare(random, 10);
 }
 
 static void draw_misfortunes(struct plan *plan, struct random *random)
@@ -51,7 +54,7 @@ static void draw_misfortunes(struct plan *plan, struct random *random)
         plan->faults[i] += random_percent(random, 20) ? 2000 : 0;
     plan->faults_percent = rare(random, 60);
     plan->full_percent = rare(random, 60);
-    plan->rot_percent = rare(random, 20);
+    plan->rot_percent = rare(random, 40);
     plan->start_crash_percent = rare(random, 70);
     plan->start_fault_percent = rare(random, 50);
     plan->hold_percent = (unsigned)random_between(random, 0, 60);
@@ -75,7 +78,8 @@ static void draw_commands(struct plan *plan, struct random *random)
     plan->weight_worker = (unsigned)random_between(random, 5, 40);
     plan->weight_client = (unsigned)random_between(random, 1, 40);
     plan->weight_disk = (unsigned)random_between(random, 1, 10);
-    plan->weight_background = (unsigned)random_between(random, 0, 10);
+    plan->weight_background =
+        random_percent(random, 20) ? 0 : (unsigned)random_between(random, 1, 10);
     plan->weight_time = (unsigned)random_between(random, 1, 10);
 }
 

@@ -497,6 +497,21 @@ uint64_t reference_version(const struct reference *reference, unsigned account)
     return reference->accounts[account].shown;
 }
 
+void reference_peek_key(struct reference *reference, unsigned number,
+                        const struct florin_result *result)
+{
+    const struct key *key = &reference->keys[number];
+    bool is_answer = result->replayed || result->status == FLORIN_KEY_REUSED;
+    if (result->status == FLORIN_COMMIT_UNKNOWN || result->status == FLORIN_INVALID_AMOUNT)
+        return; /* the latter: its first command was refused, another body was the first */
+    if (!is_answer || result->transaction_id != key->lsn)
+        reference_complain(reference,
+                           "key %u of account %u is answered %s, transaction %" PRIu64
+                           "; before it was LSN %" PRIu64,
+                           number, key->fact.account, florin_status_code(result->status),
+                           result->transaction_id, key->lsn);
+}
+
 bool reference_key_is_known(const struct reference *reference, unsigned key)
 {
     return key < reference->key_max && reference->keys[key].known;

@@ -54,6 +54,11 @@ void reference_settle(struct reference *reference);
 void reference_peek(struct reference *reference, unsigned account,
                     const struct florin_result *result);
 
+/* The same of a key that is known, sent once more as it was first. "unknown" is no contradiction:
+ * what would have to be looked up may be damaged. */
+void reference_peek_key(struct reference *reference, unsigned key,
+                        const struct florin_result *result);
+
 /* The newest version that was shown; 0: none. */
 uint64_t reference_version(const struct reference *reference, unsigned account);
 

@@ -20,6 +20,7 @@ enum {
     STEP_NS_MAX = 300000,
     SHORT_HOLD_NS_MAX = 3000000,
     JUMP_SECONDS_MAX = 7200,
+    LATE_NS = 15000000,
 };
 
 static bool has_mail(const struct simulation *simulation, struct sim_worker *worker)
@@ -39,7 +40,7 @@ static bool can_run(const struct simulation *simulation, struct sim_worker *work
            sim_channel_is_ready(worker->channel) || has_mail(simulation, worker);
 }
 
-static bool step_background(struct simulation *simulation)
+bool schedule_background(struct simulation *simulation)
 {
     simulation->activity++;
     return ledger_step(simulation->ledger);
@@ -113,14 +114,31 @@ static bool clients_may_send(const struct simulation *simulation)
            simulation->workload.pause_until_ns <= clock_monotonic_ns();
 }
 
+/* With nothing under way, an answer is late only for a retry or an idle mark. */
+static bool oversleeps(const struct simulation *simulation, uint64_t next_ns)
+{
+    bool waits_for_disk = simulation->held || simulation->commit_under_way;
+    return simulation->flying > 0 && !waits_for_disk && next_ns > clock_monotonic_ns() + LATE_NS;
+}
+
+static void check_nobody_oversleeps(struct simulation *simulation, uint64_t next_ns)
+{
+    if (oversleeps(simulation, next_ns))
+        simulation_fail(simulation, "%u commands wait for nothing, and everybody sleeps",
+                        simulation->flying);
+}
+
 static void sleep_on(struct simulation *simulation)
 {
     uint64_t next_ns = next_moment(simulation);
-    if (next_ns == UINT64_MAX && step_background(simulation))
-        return; /* the background is a thread that does not sleep while it has work */
+    /* The background is threads that do not sleep while they have work: a look-up, a checkpoint. */
+    bool has_time = next_ns == UINT64_MAX || oversleeps(simulation, next_ns);
+    if (has_time && schedule_background(simulation))
+        return;
     if (next_ns == UINT64_MAX && simulation->flying > 0)
         simulation_fail(simulation, "%u commands are in flight and everybody sleeps for ever",
                         simulation->flying);
+    check_nobody_oversleeps(simulation, next_ns);
     bool may_send = clients_may_send(simulation);
     if (next_ns != UINT64_MAX && (!may_send || random_percent(&simulation->random, 30)))
         wait_until(next_ns);
@@ -166,6 +184,30 @@ static void step_time(struct simulation *simulation)
     trace(simulation, "jump", back, (uint64_t)jump_ns, 0);
 }
 
+static void hold_files(struct simulation *simulation)
+{
+    simulation->files_held = !simulation->files_held;
+    trace(simulation, "files", simulation->files_held, 0, 0);
+    if (!simulation->files_held) {
+        ledger_release_files(simulation->ledger);
+        return;
+    }
+    count(simulation->counters, COUNT_files_held);
+    ledger_hold_files(simulation->ledger);
+}
+
+/* The background, and those who want something of it. */
+static void step_background(struct simulation *simulation)
+{
+    struct random *random = &simulation->random;
+    uint64_t number;
+    if (random_percent(random, simulation->plan.request_percent))
+        (void)ledger_request_checkpoint(simulation->ledger, &number);
+    if (random_percent(random, simulation->plan.hold_files_percent))
+        hold_files(simulation);
+    trace(simulation, "back", schedule_background(simulation), 0, 0);
+}
+
 void schedule_step(struct simulation *simulation)
 {
     const struct plan *plan = &simulation->plan;
@@ -187,7 +229,7 @@ void schedule_step(struct simulation *simulation)
     else if (who == 2)
         step_disk(simulation);
     else if (who == 3)
-        trace(simulation, "back", step_background(simulation), 0, 0);
+        step_background(simulation);
     else if (who == 4)
         step_time(simulation);
 }
@@ -198,11 +240,11 @@ void schedule_drain(struct simulation *simulation)
     for (unsigned i = 0; i < DRAIN_STEPS_MAX && simulation->flying > 0; i++) {
         if (simulation->failed || sim_disk_is_off(simulation->disk))
             return;
-        step_background(simulation);
+        bool stepped = schedule_background(simulation);
         unsigned number = i % simulation->worker_count;
         if (can_run(simulation, &simulation->workers[number]))
             schedule_round(simulation, number);
-        else if (nobody_can_run(simulation)) {
+        else if (!stepped && nobody_can_run(simulation)) {
             uint64_t next_ns = next_moment(simulation);
             if (next_ns == UINT64_MAX)
                 break;

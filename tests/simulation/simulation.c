@@ -90,7 +90,8 @@ static void draw_disk(struct simulation *simulation)
     struct random *random = &simulation->random;
     if (random_percent(random, plan->faults_percent))
         sim_disk_set_faults(simulation->disk, plan->faults, EIO, random_next(random));
-    if (random_percent(random, plan->full_percent))
+    simulation->has_room = !random_percent(random, plan->full_percent);
+    if (!simulation->has_room)
         sim_disk_set_capacity(simulation->disk, sim_disk_used(simulation->disk) +
                                                     random_below(random, 4 * plan->segment_bytes) +
                                                     1);
@@ -99,8 +100,11 @@ static void draw_disk(struct simulation *simulation)
 /* Room comes back sometimes while the ledger runs. */
 static void make_room(struct simulation *simulation)
 {
-    if (simulation->storage_was_full && random_percent(&simulation->random, 1))
-        sim_disk_set_capacity(simulation->disk, 0);
+    if (!simulation->storage_was_full || !random_percent(&simulation->random, 1))
+        return;
+    sim_disk_set_capacity(simulation->disk, 0);
+    schedule_background(simulation);
+    simulation->has_room = true;
 }
 
 /* Steps until `sent` commands were sent, the log fails, or the power. */
@@ -168,6 +172,9 @@ bool simulation_run(struct simulation *simulation)
     simulation->failed = false;
     simulation->ledger = NULL;
     simulation->life = 0;
+    simulation->has_begun = false;
+    simulation->newest.name[0] = '\0';
+    simulation->older.name[0] = '\0';
     simulation->flying = 0;
     virtual_clock_reset();
     plan_draw(&simulation->plan, &simulation->random);

@@ -6,6 +6,7 @@
  *     schedule.c      who does the next step: a worker, a client, the disk, the background, time
  *     workload.c      which command comes next, with which key
  *     life.c          a start (with faults in it), a stop, a crash
+ *     rot.c           a start with damaged files
  *     disk_eye.c      what the disk and the ledger's log tell of what happens
  *     audit.c         after every start: all accounts, keys in doubt, a sample of the others
  *     reference.c     what answers are right
@@ -48,8 +49,11 @@ struct plan {
     bool workers_change;
     uint64_t accounts_max;
     uint64_t keys_memory;
+    uint32_t keys_per_file;
     uint64_t checkpoint_bytes;
+    unsigned checkpoint_seconds;
     uint64_t retain_bytes;
+    uint64_t retain_seconds;
     uint64_t commit_timeout_ms;
     unsigned accounts; /* that commands name */
     unsigned hot_accounts;
@@ -63,9 +67,11 @@ struct plan {
     unsigned start_fault_percent;
     unsigned hold_percent; /* of disk steps that stop completions */
     unsigned long_hold_percent;
-    unsigned pause_percent;    /* of client steps after which clients think */
-    unsigned spurious_percent; /* of rounds of a worker that has nothing to do */
-    unsigned jump_percent;     /* of steps of time in which the wall clock jumps */
+    unsigned pause_percent;      /* of client steps after which clients think */
+    unsigned spurious_percent;   /* of rounds of a worker that has nothing to do */
+    unsigned jump_percent;       /* of steps of time in which the wall clock jumps */
+    unsigned request_percent;    /* of steps of the background before which somebody asks it */
+    unsigned hold_files_percent; /* the same, for files to stay, or no longer */
     unsigned read_percent;
     unsigned key_percent;      /* of changes */
     unsigned retry_percent;    /* of changes with key */
@@ -101,8 +107,15 @@ struct sim_key {
 struct sim_attempt {
     unsigned account;
     unsigned key;
+    unsigned at; /* worker that it was submitted to */
     enum florin_command_kind kind;
     uint64_t version; /* shown when it was sent */
+};
+
+/* A command that took effect. */
+struct sim_effect {
+    uint32_t number;
+    uint64_t lsn;
 };
 
 struct workload {
@@ -114,6 +127,15 @@ struct workload {
     size_t attempt_max;
     uint64_t sent; /* commands of the workload */
     uint64_t pause_until_ns;
+    /* of this life, that of the newest command */
+    struct sim_effect effects[SIM_ACCOUNTS_MAX][SIM_WORKERS_MAX];
+};
+
+/* A part of a file. */
+struct sim_place {
+    char name[STORAGE_NAME_MAX];
+    uint64_t offset;
+    uint64_t length;
 };
 
 struct trace {
@@ -140,6 +162,8 @@ struct simulation {
     bool held; /* the disk completes nothing */
     uint64_t held_until_ns;
     bool storage_was_full;
+    bool has_begun; /* a start has succeeded: the directory is made */
+    bool has_room;  /* the disk has, and the ledger has had the time to see it */
 
     /* what the disk has shown since somebody last looked */
     uint64_t faults_seen;
@@ -149,6 +173,12 @@ struct simulation {
     bool recovering;  /* a start is under way */
     bool wiped_start; /* it has written over the start of a segment */
     bool creating;    /* there is no meta yet */
+    bool files_held;
+    uint64_t damaged_lsn;  /* start of the newest checkpoint that a start has called damaged */
+    uint64_t keys_at_file; /* in memory when this life's newest key file was made; 0: none was */
+    struct sim_place under_way; /* the write of the commit */
+    struct sim_place newest;    /* a frame that is durable */
+    struct sim_place older;     /* the one before, in the same file; name "": none */
 
     bool failed;
     char failure[SIM_FAILURE_BYTES];
@@ -189,6 +219,15 @@ void workload_crash(struct simulation *simulation);
 /* Starts the ledger, through as many failed starts as the plan likes. */
 void life_begin(struct simulation *simulation);
 
+/* rot.c: a start on a copy with damaged files: either it is refused, or nothing is missing. */
+void life_begin_with_rot(struct simulation *simulation, unsigned workers);
+
+/* Everything up to a ledger that serves. 0 or -errno. The process is there in any case. */
+int life_start(struct simulation *simulation, unsigned workers);
+
+/* The process ends; the next start finds this disk. */
+void life_change_disk(struct simulation *simulation, struct sim_disk *disk);
+
 /* Ends the ledger and leaves the disk that is found afterwards. */
 void life_stop(struct simulation *simulation);
 void life_kill(struct simulation *simulation);
@@ -212,6 +251,9 @@ void schedule_step(struct simulation *simulation);
 
 /* A round of one worker, and its answers taken. */
 void schedule_round(struct simulation *simulation, unsigned number);
+
+/* A step of what background threads do otherwise. true: something was done. */
+bool schedule_background(struct simulation *simulation);
 
 /* Steps of workers, without clients and faults, until nothing is in flight. */
 void schedule_drain(struct simulation *simulation);

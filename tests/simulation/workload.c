@@ -87,8 +87,9 @@ static void send_command(struct simulation *simulation, unsigned account, unsign
                          struct florin_command *command, enum florin_status malformed)
 {
     uint32_t number = reference_invoke(simulation->reference, account, key, command, malformed);
-    note_attempt(simulation, number, account, key, command->kind);
     unsigned at = (unsigned)random_below(&simulation->random, simulation->worker_count);
+    note_attempt(simulation, number, account, key, command->kind);
+    simulation->workload.attempts[number].at = at;
     struct sim_worker *worker = &simulation->workers[at];
     command->user_data = number;
     trace(simulation, "send", number, account << 16 | key, (uint64_t)command->amount_minor);
@@ -283,8 +284,11 @@ static void count_status(struct simulation *simulation, const struct florin_resu
         if (of_status[i].status == result->status)
             count(simulation->counters, of_status[i].counter);
     }
-    if (result->status == FLORIN_STORAGE_FULL)
-        simulation->storage_was_full = true;
+    if (result->status != FLORIN_STORAGE_FULL)
+        return;
+    simulation->storage_was_full = true;
+    if (simulation->has_room && florin_failed(simulation->ledger) == 0)
+        simulation_fail(simulation, "the disk is called full, but it has room");
 }
 
 static void count_replay_after_restart(struct simulation *simulation, enum florin_status status)
@@ -326,6 +330,21 @@ static void count_key(struct simulation *simulation, struct sim_key *key,
     }
 }
 
+/* Commands that came to one worker for one account take effect in the order in which they came. */
+static void judge_order(struct simulation *simulation, uint32_t number,
+                        const struct florin_result *result)
+{
+    const struct sim_attempt *attempt = &simulation->workload.attempts[number];
+    struct sim_effect *newest = &simulation->workload.effects[attempt->account][attempt->at];
+    if (result->replayed || result->transaction_id == 0 || result->status == FLORIN_KEY_REUSED)
+        return;
+    if (newest->lsn != 0 && (number > newest->number) != (result->transaction_id > newest->lsn))
+        simulation_fail(simulation, "commands %u and %u on account %u take effect in another order",
+                        (unsigned)newest->number, (unsigned)number, attempt->account);
+    if (number > newest->number)
+        *newest = (struct sim_effect){.number = number, .lsn = result->transaction_id};
+}
+
 void workload_answer(struct simulation *simulation, const struct florin_result *result)
 {
     uint32_t number = (uint32_t)result->user_data;
@@ -336,6 +355,7 @@ void workload_answer(struct simulation *simulation, const struct florin_result *
         return;
     const struct sim_attempt *attempt = &simulation->workload.attempts[number];
     simulation->flying--;
+    judge_order(simulation, number, result);
     count_status(simulation, result);
     if (attempt->kind == FLORIN_READ_ACCOUNT && result->version > attempt->version)
         count(simulation->counters, COUNT_read_waited);
@@ -356,6 +376,7 @@ void workload_crash(struct simulation *simulation)
     reference_crash(simulation->reference);
     simulation->flying = 0;
     workload->pause_until_ns = 0;
+    memset(workload->effects, 0, sizeof workload->effects);
     for (unsigned i = 1; i <= workload->key_count; i++) {
         struct sim_key *key = &workload->keys[i];
         if (key->flying > 0) {

@@ -473,17 +473,71 @@ void sim_disk_put(struct sim_disk *disk, const char *text, const uint8_t *bytes,
     names_set(&disk->durable, text, number);
 }
 
-bool sim_disk_flip(struct sim_disk *disk, const char *text, uint64_t offset, unsigned bit)
+/* The inode of a file that is durable up to `end`, or NULL. */
+static struct inode *inode_to_rot(struct sim_disk *disk, const char *text, uint64_t end)
 {
     const struct name *name = names_find(&disk->current, text);
     if (name == NULL || name->inode < 0)
-        return false;
+        return NULL;
     struct inode *inode = &disk->inodes[name->inode];
-    if (inode->durable == NULL || inode->durable->size <= offset || inode_size(inode) <= offset)
+    bool reaches =
+        inode->durable != NULL && inode->durable->size >= end && inode_size(inode) >= end;
+    return reaches ? inode : NULL;
+}
+
+bool sim_disk_flip(struct sim_disk *disk, const char *text, uint64_t offset, unsigned bit)
+{
+    struct inode *inode = inode_to_rot(disk, text, offset + 1);
+    if (inode == NULL)
         return false;
     uint8_t mask = (uint8_t)(1U << (bit % 8));
     content_own(&inode->durable, inode->durable->size)[offset] ^= mask;
     content_own(&inode->current, inode->current->size)[offset] ^= mask;
+    return true;
+}
+
+bool sim_disk_zero(struct sim_disk *disk, const char *text, uint64_t offset, uint64_t length)
+{
+    struct inode *inode = inode_to_rot(disk, text, offset + length);
+    if (inode == NULL)
+        return false;
+    memset(content_own(&inode->durable, inode->durable->size) + offset, 0, length);
+    memset(content_own(&inode->current, inode->current->size) + offset, 0, length);
+    return true;
+}
+
+bool sim_disk_cut(struct sim_disk *disk, const char *text, uint64_t size)
+{
+    struct inode *inode = inode_to_rot(disk, text, size + 1);
+    if (inode == NULL)
+        return false;
+    content_own(&inode->durable, inode->durable->size);
+    content_own(&inode->current, inode->current->size);
+    inode->durable->size = size;
+    inode->current->size = size;
+    return true;
+}
+
+bool sim_disk_lose(struct sim_disk *disk, const char *text)
+{
+    if (inode_to_rot(disk, text, 1) == NULL)
+        return false;
+    names_remove(&disk->current, text);
+    names_remove(&disk->durable, text);
+    return true;
+}
+
+bool sim_disk_swap(struct sim_disk *disk, const char *one, const char *other)
+{
+    struct inode *first = inode_to_rot(disk, one, 1);
+    struct inode *second = inode_to_rot(disk, other, 1);
+    if (first == NULL || second == NULL || first == second)
+        return false;
+    struct inode kept = *first;
+    first->durable = second->durable;
+    first->current = second->current;
+    second->durable = kept.durable;
+    second->current = kept.current;
     return true;
 }
 

@@ -121,8 +121,13 @@ uint8_t *sim_disk_bytes(struct sim_disk *disk, const char *name, uint64_t *size)
 /* Sets them, creating the file, durable. */
 void sim_disk_put(struct sim_disk *disk, const char *name, const uint8_t *bytes, uint64_t size);
 
-/* Turns one bit of a file, in what is read and in what is durable. false: no such place. */
+/* Rot, in what is read and in what is durable; false: there is no such place. Turns one bit of a
+ * file, zeroes a part, cuts the file off, loses it, exchanges two. */
 bool sim_disk_flip(struct sim_disk *disk, const char *name, uint64_t offset, unsigned bit);
+bool sim_disk_zero(struct sim_disk *disk, const char *name, uint64_t offset, uint64_t length);
+bool sim_disk_cut(struct sim_disk *disk, const char *name, uint64_t size);
+bool sim_disk_lose(struct sim_disk *disk, const char *name);
+bool sim_disk_swap(struct sim_disk *disk, const char *one, const char *other);
 
 /* The number-th file in the order of the list of names, NULL behind the last; its size. */
 const char *sim_disk_file(const struct sim_disk *disk, size_t number, uint64_t *size);

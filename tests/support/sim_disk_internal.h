@@ -8,8 +8,8 @@
 #include "support/sim_disk.h"
 
 enum {
-    INODES_MAX = 2048,
-    NAMES_MAX = 2048,
+    INODES_MAX = 4096,
+    NAMES_MAX = 4096,
     SECTOR = STORAGE_SECTOR_BYTES,
     /* With more of them the file system writes down the changes of directories by itself. */
     UNITS_MANY = 4000,
