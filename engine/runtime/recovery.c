@@ -380,26 +380,35 @@ static int open_log(struct recovery *recovery, struct log_report *report)
 
 /* The records behind the key files can have more keys than a shard has room for: all keys of one
  * account stand in one shard, and there may be more shards than before, or less room. Then a key
- * file is made of records that were just read, and the replay begins anew. true: it may. */
-static bool make_room_for_keys(struct recovery *recovery)
+ * file is made of records that were just read, and the replay begins anew. */
+static bool keys_have_no_room(const struct recovery *recovery)
+{
+    return recovery->replay != NULL && has_no_room(recovery) && has_full_keys(recovery->ledger);
+}
+
+/* 0: something was moved; -EBADMSG: nothing can be; -errno. */
+static int move_keys(struct recovery *recovery)
 {
     struct florin *ledger = recovery->ledger;
-    struct replay_fault fault = replay_first_fault(recovery->replay);
-    struct log_reader *reader;
-    struct block_file_fault file_fault = {0};
+    uint64_t last_lsn = replay_first_fault(recovery->replay).lsn - 1;
     uint64_t before = key_archive_to_lsn(ledger->archive);
     uint64_t reached = before;
-    if (fault.replay != SHARD_REPLAY_NO_ROOM || fault.lsn <= before + 1 || !has_full_keys(ledger) ||
-        log_reader_open(ledger->storage, &ledger->meta, &reader) != 0)
-        return false;
-    int error = key_archive_extend(ledger->archive, reader, fault.lsn - 1, NULL, NULL, NULL,
-                                   &reached, &file_fault);
-    log_reader_close(reader);
+    struct log_reader *reader;
+    struct block_file_fault fault = {0};
+    if (last_lsn <= before)
+        return -EBADMSG;
+    int error = log_reader_open(ledger->storage, &ledger->meta, &reader);
     if (error != 0)
-        log_refusal(ledger, file_fault.file, file_fault.offset, file_fault.reason);
-    else
-        ledger_log(ledger, "level=info event=keys_moved to_lsn=%" PRIu64, reached);
-    return error == 0 && reached > before;
+        return error;
+    error =
+        key_archive_extend(ledger->archive, reader, last_lsn, NULL, NULL, NULL, &reached, &fault);
+    log_reader_close(reader);
+    if (error == -EBADMSG)
+        log_refusal(ledger, fault.file, fault.offset, fault.reason);
+    if (error != 0)
+        return error;
+    ledger_log(ledger, "level=info event=keys_moved to_lsn=%" PRIu64, reached);
+    return reached > before ? 0 : -EBADMSG;
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -439,7 +448,10 @@ int recovery_run(struct florin *ledger)
     if (error == 0)
         error = recover(&recovery, &report);
     /* Ends: every turn moves the keys of some records into a file for good. */
-    while (error == -EBADMSG && recovery.replay != NULL && make_room_for_keys(&recovery)) {
+    while (error == -EBADMSG && keys_have_no_room(&recovery)) {
+        error = move_keys(&recovery);
+        if (error != 0)
+            break;
         use_filters(ledger);
         error = start_over(&recovery);
         if (error == 0)

@@ -182,6 +182,7 @@ int inode_take(struct sim_disk *disk, const char *name)
 {
     int number = inode_find_free(disk);
     if (number == INODES_MAX) {
+        units_flush_directories(disk); /* a journal may write them down at any time */
         disk_collect(disk);
         number = inode_find_free(disk);
     }
