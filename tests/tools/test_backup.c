@@ -133,9 +133,127 @@ static void backup__refuses_a_directory_that_is_open_missing_or_damaged(void **s
     backup_close(backup);
 }
 
+/* --- the bytes of the format -------------------------------------------------------------------
+ */
+
+static void format__of_a_header_is_ustar(void **state)
+{
+    (void)state;
+    uint8_t block[BACKUP_BLOCK_BYTES];
+    static const char beginning[] = "meta";
+    backup_header_encode("meta", 4096, 1763800000, block);
+    assert_memory_equal(block, beginning, sizeof(beginning));
+    assert_memory_equal(block + 100, "0000600\0000000000\0000000000\0", 24);
+    assert_memory_equal(block + 124,
+                        "00000010000\0"
+                        "15110271700",
+                        24);
+    assert_memory_equal(block + 148, "006626\0 0", 9);
+    assert_memory_equal(block + 257, "ustar\00000", 8);
+    for (size_t i = 265; i < BACKUP_BLOCK_BYTES; i++)
+        assert_int_equal(block[i], 0);
+    /* from 8 GiB on in base 256 */
+    backup_header_encode("meta", UINT64_C(1) << 33, 0, block);
+    assert_memory_equal(block + 124, "\x80\0\0\0\0\0\0\x02\0\0\0\0", 12);
+    backup_header_encode("meta", (UINT64_C(1) << 33) - 1, 0, block);
+    assert_memory_equal(block + 124, "77777777777\0", 12);
+}
+
+static void format__decodes_exactly_what_it_encodes(void **state)
+{
+    static const uint64_t sizes[] = {
+        0, 1, 511, 4096, (UINT64_C(1) << 33) - 1, UINT64_C(1) << 33, BACKUP_FILE_BYTES_MAX};
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        uint8_t block[BACKUP_BLOCK_BYTES];
+        char name[STORAGE_NAME_MAX];
+        uint64_t size;
+        bool end;
+        backup_header_encode("log/0000000000000001.wal", sizes[i], 7, block);
+        assert_true(backup_header_decode(block, name, &size, &end));
+        assert_string_equal(name, "log/0000000000000001.wal");
+        assert_int_equal(size, sizes[i]);
+        assert_false(end);
+        for (size_t bit = 0; bit < sizeof(block) * 8; bit++) {
+            block[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+            assert_false(backup_header_decode(block, name, &size, &end));
+            block[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+        }
+    }
+    uint8_t zeros[BACKUP_BLOCK_BYTES] = {0};
+    char name[STORAGE_NAME_MAX];
+    uint64_t size;
+    bool end;
+    assert_true(backup_header_decode(zeros, name, &size, &end));
+    assert_true(end);
+}
+
+static void format__of_the_texts(void **state)
+{
+    struct backup_info info = {
+        .format_version = 1, .durable_lsn = 131, .time_ns = 1763800000000000000};
+    struct backup_info again;
+    char text[BACKUP_INFO_BYTES_MAX];
+    char line[BACKUP_MANIFEST_LINE_MAX + 1];
+    (void)state;
+    for (size_t i = 0; i < sizeof(info.log_id); i++)
+        info.log_id[i] = (uint8_t)(17 * i);
+    size_t length = backup_info_encode(&info, text);
+    assert_string_equal(text, "florin_backup=1\nlog_id=00112233445566778899aabbccddeeff\n"
+                              "durable_lsn=131\ntime_ns=1763800000000000000\n");
+    assert_int_equal(backup_info_decode(text, length, &again), 0);
+    assert_memory_equal(again.log_id, info.log_id, sizeof(info.log_id));
+    assert_int_equal(again.durable_lsn, 131);
+    assert_int_equal(again.time_ns, info.time_ns);
+    for (size_t end = 0; end < length; end++)
+        assert_int_equal(backup_info_decode(text, end, &again), -EBADMSG);
+    text[14] = '2';
+    assert_int_equal(backup_info_decode(text, length, &again), -EPROTONOSUPPORT);
+    assert_int_equal(again.format_version, 2);
+    backup_manifest_line("meta", 4096, UINT64_C(0x0123456789abcdef), line);
+    assert_string_equal(line, "0123456789abcdef 4096 meta\n");
+}
+
+static void format__knows_its_members_by_name(void **state)
+{
+    static const struct {
+        const char *name;
+        enum backup_member member;
+    } names[] = {
+        {"BACKUP-INFO", BACKUP_MEMBER_INFO},
+        {"meta", BACKUP_MEMBER_META},
+        {"checkpoint/00000000000000ff.ckpt", BACKUP_MEMBER_CHECKPOINT},
+        {"keys/0000000000000001-00000000000000ff.keys", BACKUP_MEMBER_KEYS},
+        {"log/0000000000000017.wal", BACKUP_MEMBER_SEGMENT},
+        {"MANIFEST", BACKUP_MEMBER_MANIFEST},
+        {"", BACKUP_MEMBER_UNKNOWN},
+        {"Meta", BACKUP_MEMBER_UNKNOWN},
+        {"lock", BACKUP_MEMBER_UNKNOWN},
+        {"./meta", BACKUP_MEMBER_UNKNOWN},
+        {"log/", BACKUP_MEMBER_UNKNOWN},
+        {"log/0000000000000000.wal", BACKUP_MEMBER_UNKNOWN},
+        {"log/0000000000000017.tmp", BACKUP_MEMBER_UNKNOWN},
+        {"log/0000000000000017.wal/x", BACKUP_MEMBER_UNKNOWN},
+        {"log/../meta", BACKUP_MEMBER_UNKNOWN},
+        {"checkpoint/00000000000000FF.ckpt", BACKUP_MEMBER_UNKNOWN},
+        {"checkpoint/00000000000000ff.ckpt.tmp", BACKUP_MEMBER_UNKNOWN},
+        {"checkpoint/ff.ckpt", BACKUP_MEMBER_UNKNOWN},
+        {"keys/00000000000000ff-0000000000000001.keys", BACKUP_MEMBER_UNKNOWN},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (backup_member_of_name(names[i].name) != names[i].member)
+            fail_msg("%s", names[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(format__of_a_header_is_ustar),
+        cmocka_unit_test(format__decodes_exactly_what_it_encodes),
+        cmocka_unit_test(format__of_the_texts),
+        cmocka_unit_test(format__knows_its_members_by_name),
         cmocka_unit_test_setup_teardown(backup__is_a_tar_file_with_known_members, setup, teardown),
         cmocka_unit_test_setup_teardown(backup__is_the_same_bytes_whatever_is_read_at_once, setup,
                                         teardown),
