@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +138,46 @@ static void digest__is_that_before_damage_of_the_log(void **state)
     sample_destroy(sample);
 }
 
+/* --- a directory in use ------------------------------------------------------------------------
+ */
+
+struct load {
+    struct sample *sample;
+    atomic_bool stop;
+};
+
+static void *run_load(void *context)
+{
+    struct load *load = context;
+    while (!atomic_load(&load->stop))
+        sample_run(load->sample, 1);
+    return NULL;
+}
+
+static void digest__of_a_directory_in_use_is_that_of_a_moment(void **state)
+{
+    enum { LOOKS = 12 };
+    struct sample *sample = sample_create();
+    struct load load = {.sample = sample};
+    struct digest_report looks[LOOKS];
+    pthread_t writer;
+    (void)state;
+    sample_open(sample, 2);
+    sample_run(sample, 30);
+    assert_int_equal(florin_checkpoint(sample->ledger), 0);
+    assert_int_equal(pthread_create(&writer, NULL, run_load, &load), 0);
+    for (int i = 0; i < LOOKS; i++)
+        looks[i] = sample_digest(sample->directory, STATE_AT_END);
+    atomic_store(&load.stop, true);
+    pthread_join(writer, NULL);
+    sample_close(sample);
+    for (int i = 0; i < LOOKS; i++) {
+        assert_true(looks[i].lsn >= 30);
+        assert_int_equal(looks[i].digest, sample_replay_digest(sample->directory, looks[i].lsn, 1));
+    }
+    sample_destroy(sample);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +187,7 @@ int main(void)
         cmocka_unit_test(digest__says_which_lsns_there_are),
         cmocka_unit_test(digest__passes_over_a_damaged_checkpoint),
         cmocka_unit_test(digest__is_that_before_damage_of_the_log),
+        cmocka_unit_test(digest__of_a_directory_in_use_is_that_of_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
