@@ -247,7 +247,8 @@ static int begin_segment(struct log_copy *copy, uint64_t number, struct log_piec
         copy->chain = number == 1 ? segment_chain_origin(copy->meta.log_id) : header.chain;
         copy->epoch = header.epoch;
     }
-    if (header.first_lsn > copy->next_lsn && !is_complete(copy))
+    bool gap = header.first_lsn > copy->next_lsn || header.chain != copy->chain;
+    if (gap && !first && !is_complete(copy))
         return fail(copy, copy->segment, copy->frames_end,
                     "no whole frame stands here, but the next segment goes on", fault);
     copy->segment = number;
