@@ -71,7 +71,7 @@ static int make_temporary(struct restoring *restoring)
     int error = check_free(restoring->path);
     if (error == -EEXIST)
         return problem_say(restoring->problem, error, "", 0,
-                           "%.120s is there and not empty: it is not overwritten", restoring->path);
+                           "it is there and not empty: it is not overwritten");
     if (error != 0)
         return error;
     if (mkdir(restoring->temporary, DIRECTORY_MODE) == 0)
@@ -223,7 +223,7 @@ static int give_name(struct restoring *restoring)
         return sync_parent(restoring->path);
     if (errno == ENOTEMPTY || errno == EEXIST)
         return problem_say(restoring->problem, -EEXIST, "", 0,
-                           "%.120s is not empty any more: it is not overwritten", restoring->path);
+                           "it is not empty any more: it is not overwritten");
     return -errno;
 }
 
