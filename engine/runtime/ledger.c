@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "directory_lock.h"
 #include "keeper.h"
 #include "key_archive.h"
 #include "ledger_state.h"
@@ -152,42 +153,14 @@ static int open_devices(struct florin *ledger, const struct ledger_devices *devi
 
 /* --- the directory -------------------------------------------------------------------------- */
 
-/* The pid that the holder of the lock has written, for the log line. */
-static void log_lock_holder(struct florin *ledger, void *block)
-{
-    struct storage_file *file = ledger->lock_file;
-    char *text = block;
-    if (file->storage->operations->read(file, block, STORAGE_ALIGNMENT, 0) != 0)
-        text[0] = '\0';
-    text[31] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    ledger_log(ledger, "level=error event=locked directory=%s holder=\"%s\" waited_ms=%d",
-               ledger->options.directory, text, LOCK_TIMEOUT_MS);
-}
-
-/* Takes DATA/lock and writes our pid into it. */
+/* Takes DATA/lock, or says who has it. */
 static int lock_directory(struct florin *ledger)
 {
-    const struct storage_operations *operations = ledger->storage->operations;
-    void *block = aligned_alloc(STORAGE_ALIGNMENT, STORAGE_ALIGNMENT);
-    if (block == NULL)
-        return -ENOMEM;
-    int error = operations->open(ledger->storage, "lock", STORAGE_CREATE_NEW, &ledger->lock_file);
-    if (error == -EEXIST)
-        error =
-            operations->open(ledger->storage, "lock", STORAGE_OPEN_EXISTING, &ledger->lock_file);
-    if (error != 0)
-        goto free_block;
-    error = operations->lock(ledger->lock_file, LOCK_TIMEOUT_MS);
+    char holder[DIRECTORY_LOCK_HOLDER_MAX];
+    int error = directory_lock_take(ledger->storage, LOCK_TIMEOUT_MS, &ledger->lock_file, holder);
     if (error == -EBUSY)
-        log_lock_holder(ledger, block);
-    if (error != 0)
-        goto free_block;
-    memset(block, 0, STORAGE_ALIGNMENT);
-    snprintf(block, STORAGE_ALIGNMENT, "pid %ld\n", (long)getpid());
-    error = operations->write(ledger->lock_file, block, STORAGE_ALIGNMENT, 0);
-free_block:
-    free(block);
+        ledger_log(ledger, "level=error event=locked directory=%s holder=\"%s\" waited_ms=%d",
+                   ledger->options.directory, holder, LOCK_TIMEOUT_MS);
     return error;
 }
 
