@@ -146,15 +146,22 @@ static int write_file(const struct gathering *gathering, const struct key_file_p
     return error;
 }
 
-static int gathering_init(struct gathering *gathering, const struct key_archive *archive)
+/* With room for the keys of a whole file, or of all records up to `to_lsn` if these are fewer: a
+ * checkpoint of a quiet ledger needs a handful. */
+static int gathering_init(struct gathering *gathering, const struct key_archive *archive,
+                          uint64_t to_lsn)
 {
+    uint64_t before = archive_current(archive)->filters.to_lsn;
     size_t max = (size_t)archive->keys_per_file + FRAME_RECORDS_MAX;
+    assert(before < to_lsn);
+    if (to_lsn - before < max)
+        max = (size_t)(to_lsn - before);
     *gathering = (struct gathering){
         .secret = archive->secret,
         .answers = malloc(max * sizeof(*gathering->answers)),
         .order = malloc(max * sizeof(*gathering->order)),
         .max = max,
-        .last_lsn = archive_current(archive)->filters.to_lsn,
+        .last_lsn = before,
     };
     return gathering->answers != NULL && gathering->order != NULL ? 0 : -ENOMEM;
 }
@@ -217,7 +224,7 @@ int key_archive_extend(struct key_archive *archive, struct log_reader *reader, u
     if (error != 0)
         return error;
     struct gathering gathering;
-    error = gathering_init(&gathering, archive);
+    error = gathering_init(&gathering, archive, to_lsn);
     if (error == 0)
         error =
             gather(&gathering, reader, to_lsn, archive->keys_per_file, pace, pace_context, fault);
