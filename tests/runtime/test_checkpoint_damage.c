@@ -374,6 +374,38 @@ static void log_that_ends_before_what_was_durable__is_refused(void **state)
     ledger_sim_deinit(&later);
 }
 
+/* The log has all up to the checkpoint's start, but not what its images show besides. */
+static void log_that_ends_within_a_checkpoint__is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ledger_sim later;
+    struct ledger_sim *copy = begin_copy(fixture);
+    uint64_t number;
+    uint64_t size;
+    ledger_sim_init_copy(&later, &fixture->sim, sim_disk_kill(fixture->sim.disk));
+    ledger_sim_open(&later, 2);
+    assert_int_equal(ledger_request_checkpoint(later.ledger, &number), 0);
+    while (!ledger_sim_statistics(&later).checkpoint_running)
+        (void)ledger_sim_step(&later);
+    ledger_sim_deposit(&later, 20); /* before the workers write their images */
+    ledger_sim_settle(&later);
+    uint64_t start = ledger_sim_said_number(&later, "event=checkpoint", " lsn=");
+    assert_true(ledger_sim_said_number(&later, "event=checkpoint", "end_lsn=") > start);
+    close_and_settle(&later);
+    char name[STORAGE_NAME_MAX];
+    name_checkpoint(start, name);
+    assert_non_null(sim_disk_bytes(later.disk, name, &size));
+    put_file(copy, &later, name, name);
+    for (unsigned i = 0; i < ledger_sim_files(&later, "keys", ".keys"); i++) {
+        ledger_sim_file(&later, "keys", ".keys", i, name);
+        put_file(copy, &later, name, name);
+    }
+    ledger_sim_deinit(&later);
+    assert_int_equal(ledger_sim_try_open(copy, 2), -EBADMSG);
+    assert_true(ledger_sim_said(copy, "event=recovery_refused", "file=simulated/log/"));
+    ledger_sim_deinit(copy);
+}
+
 static void missing_segment_of_the_newest_checkpoint__is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -461,6 +493,7 @@ int main(void)
         SHORT(missing_key_files__are_refused),
         WHOLE(damaged_key_file__is_refused),
         SHORT(log_that_ends_before_what_was_durable__is_refused),
+        SHORT(log_that_ends_within_a_checkpoint__is_refused),
         SHORT(missing_segment_of_the_newest_checkpoint__is_refused),
         WHOLE(tables_that_are_too_small__are_refused_and_not_called_damage),
         SHORT(io_error__at_any_operation_of_a_start_loses_nothing),
