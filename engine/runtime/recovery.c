@@ -6,8 +6,9 @@
  *
  * What a checkpoint knows to be durable, the log must have: a log that ends before is damaged.
  *
- * Guarantees: nothing is written before everything was found good, but for what log_open() mends;
- * everything that is refused is named with file, offset and LSN. Must not know: records, images.
+ * Guarantees: nothing is written before everything was found good, but for what log_open() mends,
+ * and for key files of sound records when memory has no room for their keys; everything that is
+ * refused is named with file, offset and LSN. Must not know: records, images.
  */
 #include <assert.h>
 #include <errno.h>
@@ -381,34 +382,37 @@ static int open_log(struct recovery *recovery, struct log_report *report)
 /* The records behind the key files can have more keys than a shard has room for: all keys of one
  * account stand in one shard, and there may be more shards than before, or less room. Then a key
  * file is made of records that were just read, and the replay begins anew. */
-static bool keys_have_no_room(const struct recovery *recovery)
+static bool keys_do_not_fit(const struct recovery *recovery)
 {
-    return recovery->replay != NULL && has_no_room(recovery) && has_full_keys(recovery->ledger);
+    const struct florin *ledger = recovery->ledger;
+    struct replay_fault fault = replay_first_fault(recovery->replay);
+    return fault.replay == SHARD_REPLAY_NO_ROOM && has_full_keys(ledger) &&
+           fault.lsn > key_archive_to_lsn(ledger->archive) + 1;
 }
 
-/* 0: something was moved; -EBADMSG: nothing can be; -errno. */
-static int move_keys(struct recovery *recovery)
+/* 0; -EBADMSG: none could be moved, or the log is damaged; -errno of the disk. */
+static int move_keys_to_file(struct recovery *recovery)
 {
     struct florin *ledger = recovery->ledger;
-    uint64_t last_lsn = replay_first_fault(recovery->replay).lsn - 1;
+    struct replay_fault fault = replay_first_fault(recovery->replay);
+    struct log_reader *reader;
+    struct block_file_fault file_fault = {0};
     uint64_t before = key_archive_to_lsn(ledger->archive);
     uint64_t reached = before;
-    struct log_reader *reader;
-    struct block_file_fault fault = {0};
-    if (last_lsn <= before)
-        return -EBADMSG;
     int error = log_reader_open(ledger->storage, &ledger->meta, &reader);
     if (error != 0)
         return error;
-    error =
-        key_archive_extend(ledger->archive, reader, last_lsn, NULL, NULL, NULL, &reached, &fault);
+    error = key_archive_extend(ledger->archive, reader, fault.lsn - 1, NULL, NULL, NULL, &reached,
+                               &file_fault);
     log_reader_close(reader);
     if (error == -EBADMSG)
-        log_refusal(ledger, fault.file, fault.offset, fault.reason);
-    if (error != 0)
-        return error;
-    ledger_log(ledger, "level=info event=keys_moved to_lsn=%" PRIu64, reached);
-    return reached > before ? 0 : -EBADMSG;
+        log_refusal(ledger, file_fault.file, file_fault.offset, file_fault.reason);
+    else if (error != 0)
+        ledger_log(ledger, "level=error event=key_file_failed errno=%d reason=\"%s\"", -error,
+                   strerror(-error));
+    else
+        ledger_log(ledger, "level=info event=keys_moved to_lsn=%" PRIu64, reached);
+    return error == 0 && reached == before ? -EBADMSG : error;
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -421,7 +425,7 @@ static int start_background(struct recovery *recovery, const struct log_report *
     return error != 0 ? error : keeper_create(ledger, &recovery->start, &ledger->keeper);
 }
 
-/* One try. */
+/* One try; -EBADMSG: something is wrong, or does not fit. */
 static int recover(struct recovery *recovery, struct log_report *report)
 {
     recovery->start = (struct keeper_start){0};
@@ -432,6 +436,22 @@ static int recover(struct recovery *recovery, struct log_report *report)
         error = check_keys_covered(recovery);
     if (error == 0)
         error = open_log(recovery, report);
+    return error;
+}
+
+/* Until all keys fit. Ends: every turn moves the keys of some records into a file for good. */
+static int recover_in_turns(struct recovery *recovery, struct log_report *report)
+{
+    int error = recover(recovery, report);
+    while (error == -EBADMSG && recovery->replay != NULL && keys_do_not_fit(recovery)) {
+        error = move_keys_to_file(recovery);
+        if (error != 0)
+            break;
+        use_filters(recovery->ledger);
+        error = start_over(recovery);
+        if (error == 0)
+            error = recover(recovery, report);
+    }
     return error;
 }
 
@@ -446,17 +466,7 @@ int recovery_run(struct florin *ledger)
     if (error == 0)
         error = replay_create(ledger, &recovery.replay);
     if (error == 0)
-        error = recover(&recovery, &report);
-    /* Ends: every turn moves the keys of some records into a file for good. */
-    while (error == -EBADMSG && keys_have_no_room(&recovery)) {
-        error = move_keys(&recovery);
-        if (error != 0)
-            break;
-        use_filters(ledger);
-        error = start_over(&recovery);
-        if (error == 0)
-            error = recover(&recovery, &report);
-    }
+        error = recover_in_turns(&recovery, &report);
     if (error == -EBADMSG && recovery.replay != NULL) {
         struct replay_fault fault = replay_first_fault(recovery.replay);
         if (fault.replay != SHARD_REPLAY_APPLIED || fault.undecodable)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +26,9 @@
 
 enum {
     ACCOUNTS = 20,
-    RANDOM_SETS = 6,
+    RANDOM_SETS = 4,
     /* One state in so many is crashed again inside its recovery. */
-    SECOND_CRASH_EVERY = 23,
+    SECOND_CRASH_EVERY = 61,
     /* One state in so many works on and makes a checkpoint. */
     GO_ON_EVERY = 5,
     CHECK_STRIDE = 53,
@@ -245,6 +246,63 @@ static void crash__while_deposits_go_on_loses_nothing_acknowledged(void **state)
     check_tally(test);
 }
 
+/* --- a start that has to make a key file ------------------------------------------------------ */
+
+enum { KEYS_THAT_DO_NOT_FIT = 400 };
+
+/* Room for fewer keys than the log has. */
+static void prepare_full_start(struct crash_test *test)
+{
+    struct ledger_sim *sim = &test->sim;
+    ledger_sim_open(sim, 2);
+    ledger_sim_deposit(sim, KEYS_THAT_DO_NOT_FIT);
+    test->digest = ledger_sim_digest(sim);
+    ledger_sim_crash(sim, LEDGER_SIM_KEEP_ALL);
+    sim->options.keys_memory = 16;
+    ledger_sim_init_copy(&test->working, sim, sim_disk_kill(sim->disk));
+}
+
+static void crash__in_a_start_that_moves_keys_to_a_file_loses_nothing(void **state)
+{
+    struct crash_test *test = *state;
+    prepare_full_start(test);
+    struct second_crash second = {.test = test, .recovering = &test->working};
+    sim_disk_watch(test->working.disk, crash_in_recovery, &second);
+    ledger_sim_open(&test->working, 1);
+    sim_disk_watch(test->working.disk, NULL, NULL);
+    assert_true(ledger_sim_said_number(&test->working, "event=keys_moved", "to_lsn=") > 500);
+    check_state(test, &test->working);
+    assert_true(test->tally.second > 20);
+}
+
+static void fault__in_a_start_that_moves_keys_to_a_file_is_told_and_loses_nothing(void **state)
+{
+    struct crash_test *test = *state;
+    struct ledger_sim *working = &test->working;
+    prepare_full_start(test);
+    ledger_sim_open(working, 1);
+    uint64_t operations = sim_disk_operations(working->disk);
+    unsigned refused = 0;
+    for (uint64_t nth = 1; nth <= operations; nth++) {
+        ledger_sim_deinit(working);
+        ledger_sim_init_copy(working, &test->sim, sim_disk_kill(test->sim.disk));
+        sim_disk_fail(working->disk, nth, EIO, false);
+        int error = ledger_sim_try_open(working, 1);
+        refused += error != 0;
+        if (error == 0) {
+            assert_int_equal(ledger_sim_digest(working), test->digest);
+            ledger_sim_end(working);
+        } else {
+            assert_int_equal(error, -EIO);
+        }
+        sim_disk_fail(working->disk, 0, 0, false);
+        ledger_sim_open(working, 2);
+        assert_int_equal(ledger_sim_digest(working), test->digest);
+        ledger_sim_check(working, 101);
+    }
+    assert_true(refused > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +310,10 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(crash__while_deposits_go_on_loses_nothing_acknowledged,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(crash__in_a_start_that_moves_keys_to_a_file_loses_nothing,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            fault__in_a_start_that_moves_keys_to_a_file_is_told_and_loses_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
