@@ -81,8 +81,10 @@ bool ledger_step(struct florin *ledger);
  * stopping or failed. Thread: any. */
 int ledger_request_checkpoint(struct florin *ledger, uint64_t *number);
 
-/* While held, no file of the directory is removed: checkpoints, key files and log segments that are
- * there stay. For backups. Calls nest. Thread: any, after ledger_recover(). */
+/* While held, no file that the ledger uses is removed: checkpoints, key files and log segments that
+ * are there stay. What interrupted steps have left may go: half-made files, and key files that were
+ * merged into another (directory_files.h lists none of these). Waits for a removal that is under
+ * way. For backups. Calls nest. Thread: any, after ledger_recover(). */
 void ledger_hold_files(struct florin *ledger);
 void ledger_release_files(struct florin *ledger);
 
