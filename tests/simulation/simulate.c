@@ -209,7 +209,7 @@ int main(int argc, char **argv)
     mallopt(M_MMAP_THRESHOLD, MALLOC_LARGE_BYTES);
     struct counters counters = {0};
     if (settings.one) {
-        uint64_t hash;
+        uint64_t hash = 0;
         bool passed = run_seed(settings.from, settings.trace, &counters, &hash);
         printf("seed %" PRIu64 ": trace %016" PRIx64 "\n", settings.from, hash);
         return passed ? 0 : 1;
