@@ -41,9 +41,10 @@ static int copy(struct sample_log *sample, uint64_t durable_lsn, struct copied *
             assert_true(expected == 0 || expected == SAMPLE_SEGMENT_BYTES);
             assert_true(copied->first == 0 || piece.segment == copied->last + 1);
             /* free_copied() frees it, unless the test fails.
-             * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+             * NOLINTBEGIN(clang-analyzer-unix.Malloc) */
             copied->segments[piece.segment] = malloc(SAMPLE_SEGMENT_BYTES);
             copied->last = piece.segment;
+            /* NOLINTEND(clang-analyzer-unix.Malloc) */
             copied->first = copied->first == 0 ? piece.segment : copied->first;
             expected = 0;
         }
