@@ -47,21 +47,6 @@ struct run {
     struct florin_result results[BATCH];
 };
 
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-static void write_hex(char *text, uint64_t number)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < ID_BYTES; i++)
-        text[i] = digits[number >> (60 - 4 * i) & 15];
-}
-
 /* Resident memory of this process, in bytes. */
 static uint64_t resident_bytes(void)
 {
@@ -82,10 +67,11 @@ static void make_command(struct run *run, unsigned slot, bool opens, uint64_t nu
         .account = run->ids[slot],
         .account_length = ID_BYTES,
     };
-    write_hex(run->ids[slot], opens ? number : random_next(&run->random) % run->accounts);
+    measure_write_hex(run->ids[slot],
+                      opens ? number : measure_random(&run->random) % run->accounts);
     if (opens)
         return;
-    write_hex(run->keys[slot], run->next_key++);
+    measure_write_hex(run->keys[slot], run->next_key++);
     command->key = run->keys[slot];
     command->key_length = ID_BYTES;
     command->amount_minor = 100;
@@ -327,12 +313,6 @@ static void parse_arguments(int argc, char **argv, struct run *run)
     }
 }
 
-static void print_line(void *context, const char *line)
-{
-    (void)context;
-    fprintf(stderr, "%s\n", line);
-}
-
 int main(int argc, char **argv)
 {
     static struct run run = {
@@ -345,7 +325,7 @@ int main(int argc, char **argv)
     };
     florin_options_init(&run.options);
     run.options.workers = 2;
-    run.options.log_line = print_line;
+    run.options.log_line = measure_print_line;
     parse_arguments(argc, argv, &run);
     if (run.options.accounts_max < run.accounts)
         run.options.accounts_max = run.accounts;

@@ -54,21 +54,6 @@ struct client {
     struct florin_result results[BATCH];
 };
 
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-static void write_hex(char *text, uint64_t number)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < 16; i++)
-        text[i] = digits[number >> (60 - 4 * i) & 15];
-}
-
 static void make_command(struct client *client, unsigned slot, uint64_t number)
 {
     struct florin_command *command = &client->commands[slot];
@@ -79,13 +64,13 @@ static void make_command(struct client *client, unsigned slot, uint64_t number)
         .account_length = ID_BYTES,
     };
     if (client->kind == FLORIN_DEPOSIT) {
-        account = random_next(&client->random) % client->arguments->accounts;
-        write_hex(client->keys[slot], number);
+        account = measure_random(&client->random) % client->arguments->accounts;
+        measure_write_hex(client->keys[slot], number);
         command->key = client->keys[slot];
         command->key_length = KEY_BYTES;
         command->amount_minor = 100;
     }
-    write_hex(client->ids[slot], account);
+    measure_write_hex(client->ids[slot], account);
 }
 
 static void take_results(struct client *client, size_t count)
@@ -286,12 +271,6 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
     }
 }
 
-static void print_line(void *context, const char *line)
-{
-    (void)context;
-    fprintf(stderr, "%s\n", line);
-}
-
 int main(int argc, char **argv)
 {
     static struct phase opening;
@@ -304,7 +283,7 @@ int main(int argc, char **argv)
     };
     florin_options_init(&arguments.options);
     arguments.options.workers = 2;
-    arguments.options.log_line = print_line;
+    arguments.options.log_line = measure_print_line;
     parse_arguments(argc, argv, &arguments);
     if (arguments.options.accounts_max < arguments.accounts)
         arguments.options.accounts_max = arguments.accounts;

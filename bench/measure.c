@@ -97,3 +97,24 @@ void measure_fail(const char *what, int error)
     fprintf(stderr, "%s: %s\n", what, strerror(-error));
     exit(74);
 }
+
+uint64_t measure_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+void measure_write_hex(char text[MEASURE_HEX_BYTES], uint64_t number)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (unsigned i = 0; i < MEASURE_HEX_BYTES; i++)
+        text[i] = digits[number >> (60 - 4 * i) & 15];
+}
+
+void measure_print_line(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}

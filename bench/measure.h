@@ -29,6 +29,16 @@ uint64_t measure_now_ns(void);
 /* User and system time of all threads of this process. */
 uint64_t measure_cpu_ns(void);
 
+/* The next of a sequence of numbers (xorshift64, Marsaglia 2003); *state is not 0. */
+uint64_t measure_random(uint64_t *state);
+
+/* A number as 16 letters, without terminator: an id, or a key. */
+enum { MEASURE_HEX_BYTES = 16 };
+void measure_write_hex(char text[MEASURE_HEX_BYTES], uint64_t number);
+
+/* florin_options.log_line: to stderr. */
+void measure_print_line(void *context, const char *line);
+
 /* A whole number of lowest to highest; anything else ends the program with a line that names the
  * option (exit code 64). */
 uint64_t measure_parse_number(const char *option, const char *text, uint64_t lowest,

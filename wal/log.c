@@ -106,7 +106,7 @@ void log_count(_Atomic uint64_t *counter, uint64_t value)
                           memory_order_relaxed);
 }
 
-static unsigned histogram_bucket(uint64_t value)
+unsigned log_histogram_bucket(uint64_t value)
 {
     unsigned bucket = value == 0 ? 0 : 63 - (unsigned)__builtin_clzll(value);
     return bucket < LOG_HISTOGRAM_BUCKETS ? bucket : LOG_HISTOGRAM_BUCKETS - 1;
@@ -380,8 +380,8 @@ static void log_count_flight(struct log *log, uint64_t now_ns)
     log_count(&counters->bytes,
               flight->frame.length + (flight->place.starts_segment ? SEGMENT_HEADER_BYTES : 0));
     if (flight->of_group)
-        log_count(&counters->group_records[histogram_bucket(flight->frame.record_count)], 1);
-    log_count(&counters->commit_us[histogram_bucket(us)], 1);
+        log_count(&counters->group_records[log_histogram_bucket(flight->frame.record_count)], 1);
+    log_count(&counters->commit_us[log_histogram_bucket(us)], 1);
     log_count(&counters->commit_us_sum, us);
 }
 

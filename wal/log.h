@@ -190,7 +190,9 @@ bool log_step(struct log *log);
 
 enum { LOG_HISTOGRAM_BUCKETS = 24 };
 
-/* Bucket i counts values in [2^i, 2^(i+1)); the first also 0, the last all above. */
+/* Bucket i counts values in [2^i, 2^(i+1)); the first also 0, the last all above. Thread: any. */
+unsigned log_histogram_bucket(uint64_t value);
+
 struct log_statistics {
     uint64_t commits;
     uint64_t records;

@@ -24,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint_file.h"
+#include "file_number.h"
 #include "wal/segment.h"
 
 enum {
@@ -37,7 +39,6 @@ enum {
     TYPE_OFFSET = 156,
     MAGIC_OFFSET = 257,
     NUMBER_BYTES = 12,
-    HEX_DIGITS = 16,
     LOG_ID_DIGITS = 2 * META_LOG_ID_BYTES,
 };
 
@@ -46,32 +47,11 @@ enum {
 
 /* --- names ----------------------------------------------------------------------------------- */
 
-/* 16 hex digits in small letters. */
-static bool parse_hex(const char *text, uint64_t *value)
-{
-    *value = 0;
-    for (size_t i = 0; i < HEX_DIGITS; i++) {
-        char letter = text[i];
-        if (letter >= '0' && letter <= '9')
-            *value = *value << 4 | (uint64_t)(letter - '0');
-        else if (letter >= 'a' && letter <= 'f')
-            *value = *value << 4 | (uint64_t)(letter - 'a' + 10);
-        else
-            return false;
-    }
-    return true;
-}
-
-bool backup_parse_checkpoint(const char *name, uint64_t *start_lsn)
-{
-    return parse_hex(name, start_lsn) && strcmp(name + HEX_DIGITS, ".ckpt") == 0;
-}
-
 bool backup_parse_keys(const char *name, uint64_t *from_lsn, uint64_t *to_lsn)
 {
-    return parse_hex(name, from_lsn) && name[HEX_DIGITS] == '-' &&
-           parse_hex(name + HEX_DIGITS + 1, to_lsn) &&
-           strcmp(name + 2 * HEX_DIGITS + 1, ".keys") == 0 && *from_lsn <= *to_lsn;
+    return file_number_parse(name, from_lsn) && name[FILE_NUMBER_DIGITS] == '-' &&
+           file_number_parse(name + FILE_NUMBER_DIGITS + 1, to_lsn) &&
+           strcmp(name + 2 * FILE_NUMBER_DIGITS + 1, ".keys") == 0 && *from_lsn <= *to_lsn;
 }
 
 static const char *behind(const char *name, const char *folder)
@@ -91,7 +71,7 @@ enum backup_member backup_member_of_name(const char *name)
         return BACKUP_MEMBER_META;
     if (strcmp(name, BACKUP_MANIFEST_NAME) == 0)
         return BACKUP_MEMBER_MANIFEST;
-    if ((rest = behind(name, "checkpoint/")) != NULL && backup_parse_checkpoint(rest, &from))
+    if ((rest = behind(name, "checkpoint/")) != NULL && checkpoint_parse_name(rest, &from))
         return BACKUP_MEMBER_CHECKPOINT;
     if ((rest = behind(name, "keys/")) != NULL && backup_parse_keys(rest, &from, &to))
         return BACKUP_MEMBER_KEYS;
@@ -215,7 +195,7 @@ int backup_info_decode(const char *text, size_t length, struct backup_info *info
     if (strlen(log_id) < LOG_ID_DIGITS)
         return -EBADMSG;
     for (size_t i = 0; i < 2; i++) {
-        if (!parse_hex(log_id + i * HEX_DIGITS, &half))
+        if (!file_number_parse(log_id + i * FILE_NUMBER_DIGITS, &half))
             return -EBADMSG;
         for (size_t j = 0; j < sizeof(half); j++)
             found.log_id[i * sizeof(half) + j] = (uint8_t)(half >> (56 - 8 * j));

@@ -59,9 +59,7 @@ enum backup_member {
 
 enum backup_member backup_member_of_name(const char *name);
 
-/* The plain name of a file in checkpoint/ or in keys/ that belongs into a backup, with its numbers
- * (keys: both). */
-bool backup_parse_checkpoint(const char *name, uint64_t *start_lsn);
+/* The plain name of a file in keys/ that belongs into a backup, with its numbers. */
 bool backup_parse_keys(const char *name, uint64_t *from_lsn, uint64_t *to_lsn);
 
 /* Writes the header of a member. `name` is shorter than STORAGE_NAME_MAX. */

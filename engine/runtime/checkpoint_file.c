@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/core/bytes.h"
+#include "file_number.h"
 
 enum {
     INFO_START_LSN = 0,
@@ -25,7 +26,6 @@ enum {
     TOTALS_BALANCE_HIGH = 32,
     TOTALS_NEWEST_TIME_NS = 40,
     TOTALS_END = 48,
-    NAME_DIGITS = 16,
 };
 _Static_assert((int)INFO_END <= (int)BLOCK_FILE_INFO_BYTES, "the fields fit");
 _Static_assert((int)TOTALS_END <= (int)BLOCK_FILE_TOTALS_BYTES, "the fields fit");
@@ -36,6 +36,11 @@ static const char temporary_end[] = ".tmp";
 void checkpoint_name(uint64_t start_lsn, char name[STORAGE_NAME_MAX])
 {
     snprintf(name, STORAGE_NAME_MAX, "%016" PRIx64 "%s", start_lsn, name_end);
+}
+
+bool checkpoint_parse_name(const char *name, uint64_t *start_lsn)
+{
+    return file_number_parse(name, start_lsn) && strcmp(name + FILE_NUMBER_DIGITS, name_end) == 0;
 }
 
 void checkpoint_info_encode(const struct checkpoint_info *info,
@@ -59,15 +64,6 @@ void checkpoint_totals_encode(const struct checkpoint_totals *totals,
     bytes_put_u64(bytes + TOTALS_NEWEST_TIME_NS, totals->newest_time_ns);
 }
 
-static bool is_zero(const uint8_t *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool decode_info(const uint8_t *bytes, struct checkpoint_info *info)
 {
     info->start_lsn = bytes_get_u64(bytes + INFO_START_LSN);
@@ -75,7 +71,7 @@ static bool decode_info(const uint8_t *bytes, struct checkpoint_info *info)
     return log_start_decode(bytes + INFO_LOG_START, &info->log_start) &&
            info->start_lsn < SHARD_LSN_PROVISIONAL &&
            info->log_start.first_lsn <= info->start_lsn + 1 &&
-           is_zero(bytes + INFO_END, BLOCK_FILE_INFO_BYTES - INFO_END);
+           bytes_are_zero(bytes + INFO_END, BLOCK_FILE_INFO_BYTES - INFO_END);
 }
 
 static bool decode_totals(const uint8_t *bytes, struct checkpoint_totals *totals)
@@ -92,7 +88,7 @@ static bool decode_totals(const uint8_t *bytes, struct checkpoint_totals *totals
         .newest_time_ns = bytes_get_u64(bytes + TOTALS_NEWEST_TIME_NS),
     };
     return totals->end_lsn < SHARD_LSN_PROVISIONAL &&
-           is_zero(bytes + TOTALS_END, BLOCK_FILE_TOTALS_BYTES - TOTALS_END);
+           bytes_are_zero(bytes + TOTALS_END, BLOCK_FILE_TOTALS_BYTES - TOTALS_END);
 }
 
 int checkpoint_open(struct storage *storage, const uint8_t *log_id, uint64_t start_lsn,
@@ -140,18 +136,6 @@ static bool has_end(const char *name, const char *end)
     return length >= end_length && strcmp(name + length - end_length, end) == 0;
 }
 
-/* The start LSN that a name stands for; false: it is not the name of a checkpoint. */
-static bool parse_name(const char *name, uint64_t *start_lsn)
-{
-    char again[STORAGE_NAME_MAX];
-    char *end;
-    if (strlen(name) != NAME_DIGITS + sizeof(name_end) - 1)
-        return false;
-    *start_lsn = strtoull(name, &end, 16);
-    checkpoint_name(*start_lsn, again);
-    return end == name + NAME_DIGITS && strcmp(name, again) == 0;
-}
-
 /* When there is no room, the oldest goes. */
 static void add_checkpoint(struct listing *listing, uint64_t start_lsn)
 {
@@ -181,7 +165,7 @@ static void visit(void *context, const char *name)
 {
     struct listing *listing = context;
     uint64_t start_lsn;
-    if (parse_name(name, &start_lsn))
+    if (checkpoint_parse_name(name, &start_lsn))
         add_checkpoint(listing, start_lsn);
     else if (has_end(name, temporary_end) && strlen(name) < STORAGE_NAME_MAX / 2)
         add_temporary(listing, name);

@@ -56,6 +56,9 @@ struct checkpoint_totals {
 /* The plain name, as in "0000000000001234.ckpt". */
 void checkpoint_name(uint64_t start_lsn, char name[STORAGE_NAME_MAX]);
 
+/* The start LSN that a plain name stands for; false: it is not the name of a checkpoint. */
+bool checkpoint_parse_name(const char *name, uint64_t *start_lsn);
+
 void checkpoint_info_encode(const struct checkpoint_info *info,
                             uint8_t bytes[BLOCK_FILE_INFO_BYTES]);
 void checkpoint_totals_encode(const struct checkpoint_totals *totals,

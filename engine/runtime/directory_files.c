@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backup_format.h"
+#include "checkpoint_file.h"
 
 const char *directory_file_folder(enum block_file_kind kind)
 {
@@ -38,7 +39,7 @@ static void add(struct directory_files *files, struct directory_file *file, cons
 static void visit_checkpoint(void *context, const char *name)
 {
     struct directory_file file = {.kind = BLOCK_FILE_CHECKPOINT};
-    if (backup_parse_checkpoint(name, &file.from))
+    if (checkpoint_parse_name(name, &file.from))
         add(context, &file, name);
 }
 

@@ -67,15 +67,14 @@ static void fill_slice(struct worker *worker)
     keeper_wake(worker->ledger->keeper);
 }
 
+_Static_assert((int)LEDGER_PAUSE_BUCKETS == (int)LOG_HISTOGRAM_BUCKETS, "one kind of histogram");
+
 static void note_pause(struct worker *worker, uint64_t ns)
 {
     uint64_t us = ns / 1000;
-    unsigned bucket = us == 0 ? 0 : 63 - (unsigned)__builtin_clzll(us);
-    if (bucket >= LEDGER_PAUSE_BUCKETS)
-        bucket = LEDGER_PAUSE_BUCKETS - 1;
     struct worker_pauses *pauses = &worker->pauses;
     /* Relaxed, and only this thread writes: figures for a person. */
-    atomic_fetch_add_explicit(&pauses->us[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pauses->us[log_histogram_bucket(us)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&pauses->us_sum, us, memory_order_relaxed);
     if (ns > atomic_load_explicit(&pauses->ns_max, memory_order_relaxed))
         atomic_store_explicit(&pauses->ns_max, ns, memory_order_relaxed);

@@ -15,9 +15,9 @@
 #include <string.h>
 
 #include "engine/core/bytes.h"
+#include "file_number.h"
 
 enum {
-    NAME_DIGITS = 16,
     INFO_END = 16,
     TOTALS_END = 68,
     INDEX_ENTRY_BYTES = 8,
@@ -35,31 +35,17 @@ _Static_assert((int)TOTALS_END <= (int)BLOCK_FILE_TOTALS_BYTES, "the totals fit"
 
 void key_file_name(struct key_file_range range, char name[STORAGE_NAME_MAX])
 {
-    snprintf(name, STORAGE_NAME_MAX, "%0*" PRIx64 "-%0*" PRIx64 "%s", NAME_DIGITS, range.from_lsn,
-             NAME_DIGITS, range.to_lsn, ending);
-}
-
-static bool parse_number(const char *text, uint64_t *number)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < NAME_DIGITS; i++) {
-        char c = text[i];
-        bool is_digit = c >= '0' && c <= '9';
-        if (!is_digit && (c < 'a' || c > 'f'))
-            return false;
-        value = value << 4 | (uint64_t)(is_digit ? c - '0' : c - 'a' + 10);
-    }
-    *number = value;
-    return true;
+    snprintf(name, STORAGE_NAME_MAX, "%0*" PRIx64 "-%0*" PRIx64 "%s", FILE_NUMBER_DIGITS,
+             range.from_lsn, FILE_NUMBER_DIGITS, range.to_lsn, ending);
 }
 
 bool key_file_parse_name(const char *name, struct key_file_range *range)
 {
     struct key_file_range parsed;
-    if (strlen(name) != NAME_DIGITS + 1 + NAME_DIGITS + sizeof(ending) - 1 ||
-        !parse_number(name, &parsed.from_lsn) || name[NAME_DIGITS] != '-' ||
-        !parse_number(name + NAME_DIGITS + 1, &parsed.to_lsn) ||
-        strcmp(name + NAME_DIGITS + 1 + NAME_DIGITS, ending) != 0)
+    if (strlen(name) != FILE_NUMBER_DIGITS + 1 + FILE_NUMBER_DIGITS + sizeof(ending) - 1 ||
+        !file_number_parse(name, &parsed.from_lsn) || name[FILE_NUMBER_DIGITS] != '-' ||
+        !file_number_parse(name + FILE_NUMBER_DIGITS + 1, &parsed.to_lsn) ||
+        strcmp(name + FILE_NUMBER_DIGITS + 1 + FILE_NUMBER_DIGITS, ending) != 0)
         return false;
     if (parsed.from_lsn == 0 || parsed.from_lsn > parsed.to_lsn)
         return false;
@@ -123,15 +109,6 @@ static uint64_t block_offset(uint64_t block)
     return STORAGE_ALIGNMENT + block * KEY_FILE_BLOCK_BYTES;
 }
 
-static bool is_zero(const uint8_t *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool ranges_are_equal(struct key_file_range left, struct key_file_range right)
 {
     return left.from_lsn == right.from_lsn && left.to_lsn == right.to_lsn;
@@ -172,7 +149,7 @@ static int read_ends(struct key_file *file, struct key_file_range range,
         .part_bits = (uint8_t)part_bits,
     };
     if (!ranges_are_equal(said, range) ||
-        !is_zero(info + INFO_END, (size_t)BLOCK_FILE_INFO_BYTES - INFO_END))
+        !bytes_are_zero(info + INFO_END, (size_t)BLOCK_FILE_INFO_BYTES - INFO_END))
         return refuse(file, fault, 0, "the header says records %" PRIu64 " to %" PRIu64,
                       said.from_lsn, said.to_lsn);
     if (!ranges_are_equal(totals.range, range))
@@ -182,7 +159,7 @@ static int read_ends(struct key_file *file, struct key_file_range range,
         return refuse(file, fault, 0, "blocks of %" PRIu32 " bytes, expected %d",
                       file->blocks.block_bytes, (int)KEY_FILE_BLOCK_BYTES);
     if (!totals_are_possible(&totals, part_bits, file->blocks.block_count) ||
-        !is_zero(bytes + TOTALS_END, (size_t)BLOCK_FILE_TOTALS_BYTES - TOTALS_END))
+        !bytes_are_zero(bytes + TOTALS_END, (size_t)BLOCK_FILE_TOTALS_BYTES - TOTALS_END))
         return refuse(file, fault, footer,
                       "the footer's numbers do not agree: %" PRIu64 " keys, %" PRIu64 " blocks",
                       totals.key_count, file->blocks.block_count);

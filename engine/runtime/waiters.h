@@ -75,10 +75,11 @@ static inline struct waiter *waiters_at(struct waiters *waiters, int32_t number)
     return &waiters->pool[number];
 }
 
-/* Whether a new command may take a place. */
-static inline bool waiters_have_room(const struct waiters *waiters)
+/* Whether `count` new commands may take places, besides `promised` answers that will need one. */
+static inline bool waiters_have_room(const struct waiters *waiters, uint32_t promised,
+                                     uint32_t count)
 {
-    return waiters->free_count > WAITERS_RESERVE;
+    return waiters->free_count >= WAITERS_RESERVE + promised + count;
 }
 
 /* WAITER_NONE: all are taken. */

@@ -129,8 +129,7 @@ static void refuse(struct worker *worker, const struct florin_command *command, 
 /* Room for the results of a window of commands besides those that are promised. */
 static bool waiters_room(const struct worker *worker)
 {
-    return worker->waiters.free_count >=
-           WAITERS_RESERVE + WORKER_WINDOW + worker->self->outstanding;
+    return waiters_have_room(&worker->waiters, worker->self->outstanding, WORKER_WINDOW);
 }
 
 static bool stage_room(const struct worker *worker)
@@ -284,7 +283,7 @@ enum florin_status worker_submit(struct worker *worker, const struct florin_comm
         return FLORIN_NOT_COMMITTED;
     if (command->kind != FLORIN_READ_ACCOUNT && log_writable(ledger->log) != 0)
         return FLORIN_STORAGE_FULL;
-    if (worker->waiters.free_count <= WAITERS_RESERVE + worker->self->outstanding)
+    if (!waiters_have_room(&worker->waiters, worker->self->outstanding, 1))
         return FLORIN_QUEUE_FULL;
 
     uint64_t hash = hash_account(&ledger->secret, command->account, command->account_length);
@@ -379,7 +378,7 @@ int worker_wait_ms(struct worker *worker)
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
         return 0;
-    uint64_t lookup_ns = worker_next_lookup_ns(worker, clock_monotonic_ns());
+    uint64_t lookup_ns = worker_next_lookup_ns(worker);
     if (lookup_ns == 0)
         return 0;
     if (worker->shard.stage.record_count > 0 || stuck)

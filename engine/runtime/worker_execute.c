@@ -298,7 +298,7 @@ void worker_serve_lookups(struct worker *worker)
     }
 }
 
-uint64_t worker_next_lookup_ns(struct worker *worker, uint64_t now_ns)
+uint64_t worker_next_lookup_ns(struct worker *worker)
 {
     struct lookups *lookups = &worker->lookups;
     uint64_t next_ns = UINT64_MAX;
@@ -306,10 +306,10 @@ uint64_t worker_next_lookup_ns(struct worker *worker, uint64_t now_ns)
         return next_ns;
     if (lookups->reading > 0 && reader_has_finished(worker->ledger->reader, worker))
         return 0;
+    uint64_t retry_ns = clock_monotonic_ns() + LOOKUP_RETRY_NS;
     for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
         const struct lookup *lookup = lookups_at(lookups, number);
-        uint64_t at_ns =
-            lookup->state == LOOKUP_UNDURABLE ? now_ns + LOOKUP_RETRY_NS : lookup->deadline_ns;
+        uint64_t at_ns = lookup->state == LOOKUP_UNDURABLE ? retry_ns : lookup->deadline_ns;
         if (lookup->waiter != WAITER_NONE && at_ns < next_ns)
             next_ns = at_ns;
         number = lookup->next;

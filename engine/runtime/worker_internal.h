@@ -32,6 +32,6 @@ void worker_serve_lookups(struct worker *worker);
 
 /* When worker_serve_lookups() or worker_deliver_expired() should be called next for their sake;
  * UINT64_MAX: when something wakes the worker; 0: now. */
-uint64_t worker_next_lookup_ns(struct worker *worker, uint64_t now_ns);
+uint64_t worker_next_lookup_ns(struct worker *worker);
 
 #endif

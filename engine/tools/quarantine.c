@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "wal/bytes.h"
+
 enum {
     /* Read at once; where all of it is zero, the copy gets a hole. */
     COPY_BYTES = 64 * 1024,
@@ -110,15 +112,10 @@ static int write_all(int descriptor, const char *bytes, size_t length)
     return 0;
 }
 
-static bool is_zero(const char *bytes, size_t length)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
-}
-
 /* Segments are mostly zeros. */
 static int put_piece(int to, const char *bytes, size_t length)
 {
-    if (!is_zero(bytes, length))
+    if (!bytes_are_zero((const uint8_t *)bytes, length))
         return write_all(to, bytes, length);
     return lseek(to, (off_t)length, SEEK_CUR) < 0 ? -errno : 0;
 }

@@ -124,7 +124,7 @@ static void waiters__keep_a_reserve_for_expired_answers(void **state)
 {
     struct waiters *waiters = *state;
     unsigned taken = 0;
-    while (waiters_have_room(waiters)) {
+    while (waiters_have_room(waiters, 0, 1)) {
         assert_int_not_equal(waiters_take(waiters), WAITER_NONE);
         taken++;
     }

@@ -140,3 +140,38 @@ const struct frame_header *sample_log_frame(const struct sample_log *sample, uin
     fail_msg("no frame with LSN %u", (unsigned)lsn);
     return NULL;
 }
+
+/* --- fixtures -------------------------------------------------------------------------------- */
+
+/* Made by the group of tests. */
+static struct sample_log original;
+
+int sample_log_create_original(void **state)
+{
+    (void)state;
+    sample_log_create(&original);
+    return 0;
+}
+
+int sample_log_destroy_original(void **state)
+{
+    (void)state;
+    sample_log_destroy(&original);
+    return 0;
+}
+
+int sample_log_setup(void **state)
+{
+    struct sample_log *sample = malloc(sizeof(*sample));
+    assert_non_null(sample);
+    sample_log_copy(&original, sample);
+    *state = sample;
+    return 0;
+}
+
+int sample_log_teardown(void **state)
+{
+    sample_log_destroy(*state);
+    free(*state);
+    return 0;
+}

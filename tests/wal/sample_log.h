@@ -39,6 +39,14 @@ void sample_log_create(struct sample_log *sample);
 void sample_log_copy(const struct sample_log *sample, struct sample_log *copy);
 void sample_log_destroy(struct sample_log *sample);
 
+/* Fixtures of a test program: one log for the group, a copy of it (*state) for each test. */
+int sample_log_create_original(void **state);
+int sample_log_destroy_original(void **state);
+int sample_log_setup(void **state);
+int sample_log_teardown(void **state);
+#define test_sample(test)                                                                          \
+    cmocka_unit_test_setup_teardown(test, sample_log_setup, sample_log_teardown)
+
 struct storage *sample_log_storage(struct sample_log *sample);
 uint8_t *sample_log_segment(struct sample_log *sample, uint64_t number);
 

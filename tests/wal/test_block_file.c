@@ -16,6 +16,7 @@
 #include "wal/channel_uring.h"
 #include "wal/checksum.h"
 #include "wal/golden.h"
+#include "wal/real_channel.h"
 #include "wal/storage_posix.h"
 
 enum {
@@ -139,19 +140,6 @@ static void file_without_blocks__is_a_file(void **state)
 
 /* --- real files ------------------------------------------------------------------------------ */
 
-typedef int (*channel_maker)(struct channel **channel);
-
-/* NULL where the kernel refuses it. */
-static struct channel *make_channel(channel_maker make)
-{
-    struct channel *channel = NULL;
-    int error = make(&channel);
-    if (make == channel_uring_create && (error == -ENOSYS || error == -EPERM || error == -EACCES))
-        skip();
-    assert_int_equal(error, 0);
-    return channel;
-}
-
 /* Files smaller than a buffer, of several, of whole buffers, and with blocks that fill no buffer
  * evenly. */
 static void round_trips(channel_maker make)
@@ -160,7 +148,7 @@ static void round_trips(channel_maker make)
         uint32_t block_bytes;
         uint64_t blocks;
     } shapes[] = {{4096, 0}, {4096, 1}, {4096, 300}, {4096, 128}, {96 * 1024, 11}, {256 * 1024, 5}};
-    struct channel *channel = make == NULL ? NULL : make_channel(make);
+    struct channel *channel = make == NULL ? NULL : real_channel_create(make);
     char path[TEMPORARY_DIRECTORY_MAX];
     temporary_directory_make(path);
     struct storage *storage;

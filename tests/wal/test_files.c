@@ -22,11 +22,10 @@
 #include "wal/channel_uring.h"
 #include "wal/history.h"
 #include "wal/log_internal.h"
+#include "wal/real_channel.h"
 #include "wal/storage_posix.h"
 
 enum { WORKERS = 4, ROUNDS = 150, SEGMENT = 256 * 1024 };
-
-typedef int (*channel_maker)(struct channel **channel);
 
 struct place {
     char path[TEMPORARY_DIRECTORY_MAX];
@@ -52,17 +51,6 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* NULL where the kernel refuses it. */
-static struct channel *make_channel(channel_maker make)
-{
-    struct channel *channel = NULL;
-    int error = make(&channel);
-    if (make == channel_uring_create && (error == -ENOSYS || error == -EPERM || error == -EACCES))
-        skip();
-    assert_int_equal(error, 0);
-    return channel;
-}
-
 /* --- channels -------------------------------------------------------------------------------- */
 
 static int wait_for(struct channel *channel)
@@ -78,7 +66,7 @@ static int wait_for(struct channel *channel)
 static void channel_writes(channel_maker make)
 {
     struct place place;
-    struct channel *channel = make_channel(make);
+    struct channel *channel = real_channel_create(make);
     place_make(&place);
     const struct storage_operations *operations = place.storage->operations;
     struct storage_file *file;
@@ -271,7 +259,7 @@ static void crowd_run(struct crowd *crowd, uint64_t *records)
     atomic_store(&crowd->unfinished, WORKERS);
     for (unsigned i = 0; i < WORKERS; i++) {
         workers[i] = (struct crowd_worker){.crowd = crowd, .number = i};
-        workers[i].channel = make_channel(crowd->make);
+        workers[i].channel = real_channel_create(crowd->make);
         assert_int_equal(pthread_create(&threads[i], NULL, worker_main, &workers[i]), 0);
     }
     *records = 0;
@@ -289,7 +277,7 @@ static void crowd_run(struct crowd *crowd, uint64_t *records)
 static void crowd_shares_a_log(channel_maker make)
 {
     struct place place;
-    struct channel *channel = make_channel(make);
+    struct channel *channel = real_channel_create(make);
     place_make(&place);
     struct crowd crowd = {.make = make};
     for (unsigned i = 0; i < WORKERS; i++)
@@ -410,7 +398,7 @@ static void full_disk__refuses_and_resumes_by_itself(void **state)
     disk.place.storage->operations = &disk.operations;
     sem_init(&disk.full_seen, 0, 0);
     sem_init(&disk.room_seen, 0, 0);
-    struct channel *channel = make_channel(channel_posix_create);
+    struct channel *channel = real_channel_create(channel_posix_create);
     struct meta meta = history_meta(SEGMENT);
     assert_int_equal(meta_create(disk.place.storage, &meta), 0);
     atomic_store(&disk.is_full, true);
@@ -447,7 +435,7 @@ static void second_process__is_refused_while_the_first_lives(void **state)
 {
     (void)state;
     struct place place;
-    struct channel *channel = make_channel(channel_posix_create);
+    struct channel *channel = real_channel_create(channel_posix_create);
     place_make(&place);
     struct meta meta = history_meta(SEGMENT);
     struct history first;

@@ -394,40 +394,6 @@ static void cut_that_an_error_interrupts__comes_to_the_same_end(void **state)
     assert_true(failures > nth / 2);
 }
 
-static struct sample_log original;
-
-static int create_original(void **state)
-{
-    (void)state;
-    sample_log_create(&original);
-    return 0;
-}
-
-static int destroy_original(void **state)
-{
-    (void)state;
-    sample_log_destroy(&original);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    struct sample_log *sample = malloc(sizeof(*sample));
-    assert_non_null(sample);
-    sample_log_copy(&original, sample);
-    *state = sample;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sample_log_destroy(*state);
-    free(*state);
-    return 0;
-}
-
-#define test_sample(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,5 +410,5 @@ int main(void)
         test_sample(cut_that_power_failure_interrupts__comes_to_the_same_end),
         test_sample(cut_that_an_error_interrupts__comes_to_the_same_end),
     };
-    return cmocka_run_group_tests(tests, create_original, destroy_original);
+    return cmocka_run_group_tests(tests, sample_log_create_original, sample_log_destroy_original);
 }

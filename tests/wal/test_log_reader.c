@@ -440,40 +440,6 @@ static void failing_operations__are_answered_and_do_not_confuse(void **state)
     }
 }
 
-static struct sample_log original;
-
-static int create_original(void **state)
-{
-    (void)state;
-    sample_log_create(&original);
-    return 0;
-}
-
-static int destroy_original(void **state)
-{
-    (void)state;
-    sample_log_destroy(&original);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    struct sample_log *sample = malloc(sizeof(*sample));
-    assert_non_null(sample);
-    sample_log_copy(&original, sample);
-    *state = sample;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sample_log_destroy(*state);
-    free(*state);
-    return 0;
-}
-
-#define test_sample(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,5 +456,5 @@ int main(void)
         test_sample(swapped_missing_and_short_files__are_named),
         test_sample(failing_operations__are_answered_and_do_not_confuse),
     };
-    return cmocka_run_group_tests(tests, create_original, destroy_original);
+    return cmocka_run_group_tests(tests, sample_log_create_original, sample_log_destroy_original);
 }

@@ -462,40 +462,6 @@ static void crash_during_removal__leaves_a_log_that_opens(void **state)
     history_close(&history, false);
 }
 
-static struct sample_log original;
-
-static int create_original(void **state)
-{
-    (void)state;
-    sample_log_create(&original);
-    return 0;
-}
-
-static int destroy_original(void **state)
-{
-    (void)state;
-    sample_log_destroy(&original);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    struct sample_log *sample = malloc(sizeof(*sample));
-    assert_non_null(sample);
-    sample_log_copy(&original, sample);
-    *state = sample;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    sample_log_destroy(*state);
-    free(*state);
-    return 0;
-}
-
-#define test_sample(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,5 +481,5 @@ int main(void)
         test_sample(failed_log__removes_nothing),
         test_sample(crash_during_removal__leaves_a_log_that_opens),
     };
-    return cmocka_run_group_tests(tests, create_original, destroy_original);
+    return cmocka_run_group_tests(tests, sample_log_create_original, sample_log_destroy_original);
 }
