@@ -88,8 +88,6 @@ _Static_assert(HEADER_RESERVED == (int)HEADER_INFO + (int)BLOCK_FILE_INFO_BYTES,
 _Static_assert(BLOCK_CHECKSUM + 8 == (int)BLOCK_FILE_BLOCK_HEADER_BYTES, "no gap before payload");
 _Static_assert(FOOTER_CHECKSUM == (int)FOOTER_TOTALS + (int)BLOCK_FILE_TOTALS_BYTES,
                "totals have no gap");
-_Static_assert((int)BLOCK_FILE_BLOCK_BYTES_MAX <= (int)BLOCK_FILE_PIECE_BYTES,
-               "a piece holds a block");
 
 static const uint8_t header_magic[MAGIC_BYTES] = {'F', 'L', 'O', 'R', 'I', 'N', 'B', 'F'};
 static const uint8_t footer_magic[MAGIC_BYTES] = {'F', 'L', 'O', 'R', 'I', 'N', 'B', 'E'};
@@ -361,7 +359,7 @@ uint32_t block_file_tag(const uint8_t *block)
 int block_file_verify(const struct block_file *file, block_file_pace *pace, void *pace_context,
                       struct block_file_fault *fault)
 {
-    uint64_t at_once = BLOCK_FILE_PIECE_BYTES / file->block_bytes;
+    uint64_t at_once = bytes_round_up(BLOCK_FILE_PIECE_BYTES, file->block_bytes) / file->block_bytes;
     if (at_once > file->block_count)
         at_once = file->block_count;
     uint8_t *buffer = NULL;

@@ -12,9 +12,9 @@
 enum {
     BLOCK_FILE_HEADER_BYTES = STORAGE_ALIGNMENT,
     BLOCK_FILE_FOOTER_BYTES = STORAGE_ALIGNMENT,
-    /* One read or write: so large that the disk sets the pace, not the calls; so small that a
-     * group commit does not wait long behind it. */
-    BLOCK_FILE_PIECE_BYTES = 256 * 1024,
+    /* One read or write (rounded up to whole blocks): a group commit may wait behind it, and 64 KiB
+     * take a disk little longer than 4 KiB (docs/performance.md). */
+    BLOCK_FILE_PIECE_BYTES = 64 * 1024,
 };
 
 /* DIRECTORY/NAME and an ending; all of it fits, or the caller is wrong. */

@@ -15,8 +15,8 @@
 #include "segment.h"
 
 enum {
-    /* One read while frames follow each other: large enough for the disk's full speed. */
-    LOG_READER_READ_BYTES = 1024 * 1024,
+    /* One read while frames follow each other. Not more: a group commit may wait behind it. */
+    LOG_READER_READ_BYTES = 64 * 1024,
     LOG_READER_WINDOW_BYTES = LOG_READER_READ_BYTES + FRAME_BYTES_MAX,
 };
 
