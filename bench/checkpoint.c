@@ -189,9 +189,10 @@ static void run_rounds(struct run *run)
     print_latency("latency_with", &with);
     struct ledger_keeper_statistics keeper;
     ledger_keeper_statistics(run->ledger, &keeper);
-    printf("checkpoints mean_seconds=%.2f bytes=%llu pause_max_us=%.0f p99_ratio=%.2f\n",
+    printf("checkpoints mean_seconds=%.2f bytes=%llu pause_max_us=%.0f pause_cpu_max_us=%.0f "
+           "p99_ratio=%.2f\n",
            seconds / run->rounds, (unsigned long long)keeper.checkpoint_bytes,
-           (double)keeper.pause_ns_max / 1e3,
+           (double)keeper.pause_ns_max / 1e3, (double)keeper.pause_cpu_ns_max / 1e3,
            percentile_us(&with, 99) / percentile_us(&without, 99));
     for (unsigned i = 0; i < LEDGER_PAUSE_BUCKETS; i++) {
         if (keeper.pause_us[i] > 0)

@@ -206,6 +206,9 @@ static void write_keeper(FILE *page, const struct florin *ledger)
                   LEDGER_PAUSE_BUCKETS, keeper.pause_us_sum);
     seconds(page, "florin_worker_pause_seconds_max", "The longest of them.",
             (double)keeper.pause_ns_max / 1e9);
+    seconds(page, "florin_worker_pause_cpu_seconds_max",
+            "The longest, without what the worker waited for a core meanwhile.",
+            (double)keeper.pause_cpu_ns_max / 1e9);
 }
 
 static void write_backups(FILE *page, const struct metrics *const *workers, size_t worker_count)

@@ -1,4 +1,4 @@
-/* clock.h - the two clocks. The core gets time as data; only the runtime reads it.
+/* clock.h - the clocks. The core gets time as data; only the runtime reads it.
  *
  * Thread: any.
  */
@@ -12,5 +12,8 @@ uint64_t clock_monotonic_ns(void);
 
 /* Unix time, for records: may jump; shards make it grow. */
 uint64_t clock_wall_ns(void);
+
+/* How long the calling thread has run on a core: what it did, without what it waited for one. */
+uint64_t clock_thread_cpu_ns(void);
 
 #endif

@@ -69,15 +69,22 @@ static void fill_slice(struct worker *worker)
 
 _Static_assert((int)LEDGER_PAUSE_BUCKETS == (int)LOG_HISTOGRAM_BUCKETS, "one kind of histogram");
 
-static void note_pause(struct worker *worker, uint64_t ns)
+/* Only this thread writes it. */
+static void raise_maximum(_Atomic uint64_t *maximum, uint64_t value)
+{
+    if (value > atomic_load_explicit(maximum, memory_order_relaxed))
+        atomic_store_explicit(maximum, value, memory_order_relaxed);
+}
+
+static void note_pause(struct worker *worker, uint64_t ns, uint64_t cpu_ns)
 {
     uint64_t us = ns / 1000;
     struct worker_pauses *pauses = &worker->pauses;
     /* Relaxed, and only this thread writes: figures for a person. */
     atomic_fetch_add_explicit(&pauses->us[log_histogram_bucket(us)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&pauses->us_sum, us, memory_order_relaxed);
-    if (ns > atomic_load_explicit(&pauses->ns_max, memory_order_relaxed))
-        atomic_store_explicit(&pauses->ns_max, ns, memory_order_relaxed);
+    raise_maximum(&pauses->ns_max, ns);
+    raise_maximum(&pauses->cpu_ns_max, cpu_ns);
 }
 
 void keeper_serve(struct worker *worker)
@@ -88,9 +95,10 @@ void keeper_serve(struct worker *worker)
     if (!keeper_wants(worker))
         return;
     uint64_t started_ns = clock_monotonic_ns();
+    uint64_t started_cpu_ns = clock_thread_cpu_ns();
     bool more = has_keys_to_forget(worker) && forget_keys(worker);
     if (!more && stage_is_empty(worker) &&
         atomic_load_explicit(&worker->slice.state, memory_order_acquire) == SLICE_WANTED)
         fill_slice(worker);
-    note_pause(worker, clock_monotonic_ns() - started_ns);
+    note_pause(worker, clock_monotonic_ns() - started_ns, clock_thread_cpu_ns() - started_cpu_ns);
 }

@@ -491,15 +491,21 @@ void ledger_statistics(const struct florin *ledger, struct ledger_statistics *st
         log_statistics(ledger->log, log);
 }
 
+static void raise_to(uint64_t *maximum, const _Atomic uint64_t *value)
+{
+    uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
+    if (now > *maximum)
+        *maximum = now;
+}
+
 static void add_pauses(const struct worker *worker, struct ledger_keeper_statistics *statistics)
 {
     const struct worker_pauses *pauses = &worker->pauses;
     for (unsigned i = 0; i < LEDGER_PAUSE_BUCKETS; i++)
         statistics->pause_us[i] += atomic_load_explicit(&pauses->us[i], memory_order_relaxed);
     statistics->pause_us_sum += atomic_load_explicit(&pauses->us_sum, memory_order_relaxed);
-    uint64_t ns_max = atomic_load_explicit(&pauses->ns_max, memory_order_relaxed);
-    if (ns_max > statistics->pause_ns_max)
-        statistics->pause_ns_max = ns_max;
+    raise_to(&statistics->pause_ns_max, &pauses->ns_max);
+    raise_to(&statistics->pause_cpu_ns_max, &pauses->cpu_ns_max);
 }
 
 void ledger_keeper_statistics(const struct florin *ledger,

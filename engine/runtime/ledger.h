@@ -140,6 +140,8 @@ struct ledger_keeper_statistics {
     uint64_t pause_us[LEDGER_PAUSE_BUCKETS];
     uint64_t pause_us_sum;
     uint64_t pause_ns_max;
+    /* The longest without what the worker waited for a core meanwhile. */
+    uint64_t pause_cpu_ns_max;
 };
 
 /* Thread: any. Zeros while recovering. */

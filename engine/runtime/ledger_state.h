@@ -34,6 +34,7 @@ struct worker_pauses {
     _Atomic uint64_t us[LEDGER_PAUSE_BUCKETS];
     _Atomic uint64_t us_sum;
     _Atomic uint64_t ns_max;
+    _Atomic uint64_t cpu_ns_max;
 };
 
 struct worker {

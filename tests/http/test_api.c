@@ -433,6 +433,7 @@ static void operators__see_health_readiness_and_figures(void **state)
         "florin_worker_pause_seconds_bucket{le=\"+Inf\"} ",
         "florin_worker_pause_seconds_sum ",
         "florin_worker_pause_seconds_max ",
+        "florin_worker_pause_cpu_seconds_max ",
         "florin_backups_completed_total ",
         "florin_backups_failed_total ",
         "florin_backup_bytes_total ",
