@@ -79,6 +79,18 @@ static void answer_with_seen_key(const struct key_answer *seen,
     result->time_ns = seen->time_ns;
 }
 
+/* There is no disk for a record. It shows nothing of the ledger, so that it waits for nothing: what
+ * stands before it may not become durable either. */
+static void answer_storage_full(const struct florin_command *command, struct shard_answer *answer)
+{
+    *answer = (struct shard_answer){
+        .result = {.user_data = command->user_data,
+                   .kind = command->kind,
+                   .status = FLORIN_STORAGE_FULL},
+        .account_slot = SHARD_NO_SLOT,
+    };
+}
+
 /* --- syntax ------------------------------------------------------------------------------ */
 
 static bool text_is_missing(const char *text, size_t length)
@@ -363,6 +375,10 @@ static void execute_posting(struct shard *shard, const struct florin_command *co
     result->status = decide_posting(account, command, result->amount_minor, &balance_minor);
     if (result->status != FLORIN_APPLIED && !has_key)
         return;
+    if (shard->storage_is_full) {
+        answer_storage_full(command, answer);
+        return;
+    }
     commit_posting(shard, command, has_key ? &digest : NULL, account, balance_minor, now_ns,
                    answer);
 }
@@ -427,6 +443,10 @@ static void execute_open(struct shard *shard, const struct florin_command *comma
         answer_with_details(shard, account, answer);
         result->replayed = account_has_content(shard, account, &content);
         result->status = result->replayed ? FLORIN_APPLIED : FLORIN_ACCOUNT_EXISTS;
+        return;
+    }
+    if (shard->storage_is_full) {
+        answer_storage_full(command, answer);
         return;
     }
     account = account_table_add(&shard->accounts, account_hash, &content);

@@ -41,7 +41,9 @@
  * the account as it is now; transaction_id is 0, because the opening's position is not kept.
  *
  * A command with a new key when the keys are full answers KEYS_FULL, also when the account would
- * have refused it: a refusal that cannot be remembered is not given.
+ * have refused it: a refusal that cannot be remembered is not given. While storage_is_full,
+ * whatever would append a record answers STORAGE_FULL instead, changes and shows nothing, and waits
+ * for nothing; a key that was seen and an opening that is repeated answer as ever.
  *
  * Thread: the owner's.
  */
@@ -102,6 +104,8 @@ struct shard {
     /* What is known of the key files. Never NULL; no files at init. The caller replaces it between
      * calls, by one that covers at least as much. */
     const struct key_filters *key_filters;
+    /* Whether the log wants no more records. The caller sets it between calls. */
+    bool storage_is_full;
 };
 
 /* What the caller has found out about the key of a command that could not be decided. All zero:

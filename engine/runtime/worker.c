@@ -282,8 +282,6 @@ enum florin_status worker_submit(struct worker *worker, const struct florin_comm
     assert(state != LEDGER_RECOVERING);
     if (state != LEDGER_READY)
         return FLORIN_NOT_COMMITTED;
-    if (command->kind != FLORIN_READ_ACCOUNT && log_writable(ledger->log) != 0)
-        return FLORIN_STORAGE_FULL;
     if (!waiters_have_room(&worker->waiters, worker->self->outstanding, 1))
         return FLORIN_QUEUE_FULL;
 

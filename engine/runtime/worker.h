@@ -50,7 +50,7 @@ int worker_channel_descriptor(const struct worker *worker);
 int worker_wait_ms(struct worker *worker);
 
 /* FLORIN_APPLIED: accepted, a result will come. Otherwise refused here and now, not applied:
- * QUEUE_FULL, STORAGE_FULL, or NOT_COMMITTED (stopping or failed). Strings are copied. Only after
+ * QUEUE_FULL, or NOT_COMMITTED (stopping or failed). Strings are copied. Only after
  * ledger_recover(). */
 __attribute__((warn_unused_result)) enum florin_status
 worker_submit(struct worker *worker, const struct florin_command *command);

@@ -146,6 +146,16 @@ void worker_deliver_expired(struct worker *worker, uint64_t now_ns)
 
 /* --- executing ------------------------------------------------------------------------------ */
 
+/* Whether the disk is full is asked here, by the account's owner, and not where a command comes in:
+ * only the shard knows which commands need no record, because they were answered before. */
+static void execute(struct worker *worker, const struct florin_command *command,
+                    uint64_t account_hash, uint64_t wall_ns, const struct shard_found *found,
+                    struct shard_answer *answer)
+{
+    worker->shard.storage_is_full = log_writable(worker->ledger->log) != 0;
+    shard_execute(&worker->shard, command, account_hash, wall_ns, found, answer);
+}
+
 /* What was executed waits for its records, or is delivered. */
 static void settle(struct worker *worker, int32_t number, unsigned endpoint,
                    const struct shard_answer *answer, uint64_t deadline_ns)
@@ -209,7 +219,7 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
         return;
     }
     struct shard_answer answer;
-    shard_execute(&worker->shard, command, account_hash, wall_ns, NULL, &answer);
+    execute(worker, command, account_hash, wall_ns, NULL, &answer);
     if (answer.lookup == SHARD_LOOKUP_NONE) {
         settle(worker, number, endpoint, &answer, deadline_ns);
         return;
@@ -237,8 +247,8 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
     message_get_command(lookup->message, &message);
     if (!shard_stage_has_room(&worker->shard))
         return false;
-    shard_execute(&worker->shard, &message.command, lookup->account_hash, clock_wall_ns(),
-                  &lookup->found, &answer);
+    execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
+            &answer);
     if (answer.lookup != SHARD_LOOKUP_NONE) {
         want_lookup(worker, lookup, &answer);
         return false;

@@ -41,6 +41,7 @@
     X(doubt_survived, "a key in doubt was tried again after a restart: it had happened")           \
     X(doubt_was_lost, "a key in doubt was tried again after a restart: it had not")                \
     X(storage_full, "a command was refused because the disk is full")                              \
+    X(replayed_while_full, "a command was answered once more while the disk was full")             \
     X(storage_resumed, "commands were taken again when there was room")                            \
     X(storage_full_at_start, "a start was refused because the disk is full")                       \
     X(fault_at_start, "a start was refused because of an I/O error")                               \

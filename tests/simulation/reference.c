@@ -282,6 +282,21 @@ static void judge_posting(struct reference *reference, struct attempt *attempt,
 
 /* --- every answer ---------------------------------------------------------------------------- */
 
+/* A full disk refuses what would need a place in the log, and nothing else. */
+static void judge_storage_full(struct reference *reference, const struct attempt *attempt)
+{
+    bool opens = attempt->command.kind == FLORIN_OPEN_ACCOUNT;
+    if (attempt->key_was_used)
+        reference_complain(reference, "key %u of account %u was answered before the disk was full",
+                           attempt->key, attempt->account);
+    if (opens && attempt->floor_version > 0)
+        reference_complain(reference, "account %u was there before the disk was full",
+                           attempt->account);
+    if (attempt->command.kind == FLORIN_READ_ACCOUNT || attempt->malformed != FLORIN_APPLIED)
+        reference_complain(reference, "account %u: a full disk has nothing to do with it",
+                           attempt->account);
+}
+
 /* Answers that say nothing of what the command would do. true: it was one of them. */
 static bool judge_refusal(struct reference *reference, struct attempt *attempt,
                           const struct florin_result *result)
@@ -292,6 +307,8 @@ static bool judge_refusal(struct reference *reference, struct attempt *attempt,
     if (outcome == FLORIN_OUTCOME_NOT_APPLIED || outcome == FLORIN_OUTCOME_UNKNOWN) {
         bool unknown = outcome == FLORIN_OUTCOME_UNKNOWN;
         attempt->fate = unknown ? DOUBT : NOTHING;
+        if (status == FLORIN_STORAGE_FULL)
+            judge_storage_full(reference, attempt);
         if (unknown && (attempt->command.kind == FLORIN_READ_ACCOUNT || malformed))
             reference_complain(reference, "account %u: unknown, but nothing can have happened",
                                attempt->account);
@@ -327,6 +344,7 @@ uint32_t reference_invoke(struct reference *reference, unsigned account, unsigne
         .malformed = malformed,
         .floor_version = reference->accounts[account].shown,
         .floor_lsn = reference->shown_lsn,
+        .key_was_used = reference->keys[key].lsn != 0,
     };
     return (uint32_t)reference->attempt_count++;
 }

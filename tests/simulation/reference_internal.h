@@ -33,6 +33,7 @@ struct attempt {
     enum fate fate;
     uint64_t floor_version; /* shown before it was sent */
     uint64_t floor_lsn;
+    bool key_was_used; /* as an answer had told before it was sent */
 };
 
 struct fact {

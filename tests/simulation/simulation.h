@@ -110,6 +110,7 @@ struct sim_attempt {
     unsigned at; /* worker that it was submitted to */
     enum florin_command_kind kind;
     uint64_t version; /* shown when it was sent */
+    bool had_room;    /* the disk, when it was sent */
 };
 
 /* A command that took effect. */

@@ -74,6 +74,7 @@ static void note_attempt(struct simulation *simulation, uint32_t number, unsigne
         .key = key,
         .kind = kind,
         .version = reference_version(simulation->reference, account),
+        .had_room = simulation->has_room,
     };
     if (key == REFERENCE_NO_KEY)
         return;
@@ -96,13 +97,8 @@ static void send_command(struct simulation *simulation, unsigned account, unsign
     enum florin_status status = worker_submit(worker->worker, command);
     simulation->flying++;
     worker->awake = true;
-    if (status == FLORIN_APPLIED) {
-        if (simulation->storage_was_full && command->kind != FLORIN_READ_ACCOUNT) {
-            simulation->storage_was_full = false;
-            count(simulation->counters, COUNT_storage_resumed);
-        }
+    if (status == FLORIN_APPLIED)
         return;
-    }
     const struct florin_result refusal = {
         .user_data = number, .status = status, .kind = command->kind};
     workload_answer(simulation, &refusal);
@@ -284,11 +280,23 @@ static void count_status(struct simulation *simulation, const struct florin_resu
         if (of_status[i].status == result->status)
             count(simulation->counters, of_status[i].counter);
     }
-    if (result->status != FLORIN_STORAGE_FULL)
-        return;
-    simulation->storage_was_full = true;
-    if (simulation->has_room && florin_failed(simulation->ledger) == 0)
-        simulation_fail(simulation, "the disk is called full, but it has room");
+}
+
+/* Whether changes are refused for want of disk, and taken again. */
+static void watch_storage(struct simulation *simulation, const struct sim_attempt *attempt,
+                          const struct florin_result *result)
+{
+    bool first = !result->replayed && result->transaction_id != 0;
+    if (result->status == FLORIN_STORAGE_FULL) {
+        simulation->storage_was_full = true;
+        if (attempt->had_room && florin_failed(simulation->ledger) == 0)
+            simulation_fail(simulation, "the disk is called full, but it has room");
+    } else if (simulation->storage_was_full && attempt->had_room && first) {
+        simulation->storage_was_full = false;
+        count(simulation->counters, COUNT_storage_resumed);
+    } else if (simulation->storage_was_full && !attempt->had_room && result->replayed) {
+        count(simulation->counters, COUNT_replayed_while_full);
+    }
 }
 
 static void count_replay_after_restart(struct simulation *simulation, enum florin_status status)
@@ -357,6 +365,7 @@ void workload_answer(struct simulation *simulation, const struct florin_result *
     simulation->flying--;
     judge_order(simulation, number, result);
     count_status(simulation, result);
+    watch_storage(simulation, attempt, result);
     if (attempt->kind == FLORIN_READ_ACCOUNT && result->version > attempt->version)
         count(simulation->counters, COUNT_read_waited);
     if (attempt->kind == FLORIN_OPEN_ACCOUNT && result->replayed)
