@@ -397,6 +397,63 @@ static void full_tables__refuse_and_change_nothing(void **state)
     assert_int_equal(shard_digest(&ledger->shard), digest);
 }
 
+static void full_storage__refuses_what_needs_a_record_and_nothing_else(void **state)
+{
+    struct ledger *ledger = *state;
+    run_open(ledger, "alice", 100);
+    run_posting(ledger, FLORIN_DEPOSIT, "alice", "applied", 5, 0);
+    run_posting(ledger, FLORIN_WITHDRAW, "alice", "refused", 5000, 0);
+    seal(ledger);
+    uint64_t digest = shard_digest(&ledger->shard);
+
+    ledger->shard.storage_is_full = true;
+    static const struct {
+        const char *account;
+        const char *key;
+        int64_t amount_minor;
+        uint64_t expected_version;
+        enum florin_status status;
+        bool replayed;
+    } CASES[] = {
+        {"al ice", "new", 5, 0, FLORIN_INVALID_ACCOUNT_ID, false},
+        {"nobody", "new", 5, 0, FLORIN_ACCOUNT_NOT_FOUND, false},
+        {"alice", "refused", 5000, 0, FLORIN_INSUFFICIENT_BALANCE, true},
+        {"alice", "refused", 5001, 0, FLORIN_KEY_REUSED, false},
+        {"alice", "applied", 5, 0, FLORIN_KEY_REUSED, false}, /* it was a deposit */
+        /* nothing would remember these */
+        {"alice", NULL, 5000, 99, FLORIN_VERSION_MISMATCH, false},
+        {"alice", NULL, 5000, 0, FLORIN_INSUFFICIENT_BALANCE, false},
+        {"alice", NULL, 5, 0, FLORIN_STORAGE_FULL, false},
+        {"alice", "new", 5000, 99, FLORIN_STORAGE_FULL, false},
+        {"alice", "new", 5000, 0, FLORIN_STORAGE_FULL, false},
+        {"alice", "new", 5, 0, FLORIN_STORAGE_FULL, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+        struct shard_answer answer =
+            run_posting(ledger, FLORIN_WITHDRAW, CASES[i].account, CASES[i].key,
+                        CASES[i].amount_minor, CASES[i].expected_version);
+        print_message("case %zu\n", i);
+        assert_int_equal(answer.result.status, CASES[i].status);
+        assert_int_equal(answer.result.replayed, CASES[i].replayed);
+        if (answer.result.status == FLORIN_STORAGE_FULL) {
+            assert_int_equal(answer.wait_lsn, 0);
+            assert_int_equal(answer.result.balance_minor, 0); /* it may not be durable */
+            assert_int_equal(answer.result.version, 0);
+        }
+    }
+    assert_true(run_posting(ledger, FLORIN_DEPOSIT, "alice", "applied", 5, 0).result.replayed);
+    assert_true(run_open(ledger, "alice", 100).result.replayed);
+    assert_int_equal(run_open(ledger, "alice", 1).result.status, FLORIN_ACCOUNT_EXISTS);
+    assert_int_equal(run_open(ledger, "bob", 1).result.status, FLORIN_STORAGE_FULL);
+    assert_int_equal(run_read(ledger, "bob").result.status, FLORIN_ACCOUNT_NOT_FOUND);
+    assert_int_equal(ledger->shard.stage.record_count, 0);
+    assert_int_equal(shard_digest(&ledger->shard), digest);
+
+    ledger->shard.storage_is_full = false;
+    assert_false(run_posting(ledger, FLORIN_WITHDRAW, "alice", "new", 5, 0).result.replayed);
+    assert_false(run_open(ledger, "bob", 1).result.replayed);
+}
+
 static void stage__says_when_it_is_full_and_works_again_when_cleared(void **state)
 {
     struct ledger *ledger = *state;
@@ -521,6 +578,7 @@ int main(void)
         ledger_test(opening_again__is_the_same_only_with_the_same_content),
         ledger_test(read__shows_everything_and_waits_for_the_newest_record),
         ledger_test(full_tables__refuse_and_change_nothing),
+        ledger_test(full_storage__refuses_what_needs_a_record_and_nothing_else),
         ledger_test(stage__says_when_it_is_full_and_works_again_when_cleared),
         ledger_test(sealing__makes_every_position_real),
         ledger_test(time__grows_even_when_the_clock_does_not),
