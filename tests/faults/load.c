@@ -190,7 +190,7 @@ static void check_change(struct load_client *client, unsigned number)
         fault(client, "it happened again");
 }
 
-void load_check_balances(struct load *load, unsigned port)
+static void check_balances(struct load *load, unsigned port)
 {
     char path[64];
     char expected[64];
@@ -214,7 +214,7 @@ void load_verify(struct load *load, unsigned port)
             check_change(client, number);
         http_client_close(&client->connection);
     }
-    load_check_balances(load, port);
+    check_balances(load, port);
 }
 
 void load_free(struct load *load)

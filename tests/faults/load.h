@@ -65,8 +65,6 @@ void load_stop(struct load *load);
 /* Against a server that was started again at `port`, or the same. */
 void load_resolve(struct load *load, unsigned port);
 void load_verify(struct load *load, unsigned port);
-/* Only what can be read: where changes, and so retries, are refused. */
-void load_check_balances(struct load *load, unsigned port);
 
 void load_free(struct load *load);
 

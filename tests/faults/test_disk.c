@@ -25,7 +25,12 @@
 #include "http/api_fixture.h"
 #include "load.h"
 
-enum { PATH_BYTES = 256, NAMES_BYTES = 1024 };
+enum {
+    PATH_BYTES = 256,
+    NAMES_BYTES = 1024,
+    /* Accounts of a round of changes that come again: so many that both workers own some. */
+    AGAIN_ACCOUNTS = 8,
+};
 
 struct fixture {
     struct api api; /* its data is on the disk */
@@ -33,6 +38,7 @@ struct fixture {
     const char *disk;
     const char *backing;
     struct http_response response;
+    struct http_response first[2 * AGAIN_ACCOUNTS]; /* answers of two rounds */
 };
 
 static uint64_t now_ms(void)
@@ -146,6 +152,41 @@ static void assert_reads_go_on(struct fixture *fixture)
     assert_int_equal(call(fixture, "GET", "/healthz"), 200);
 }
 
+/* --- changes that come again ------------------------------------------------------------------ */
+
+static int send_numbered(struct fixture *fixture, unsigned number, const char *key,
+                         struct http_response *response)
+{
+    char id[32];
+    snprintf(id, sizeof(id), "again%u", number % AGAIN_ACCOUNTS);
+    return api_post(&fixture->api, id, key, "{\"type\":\"Deposit\",\"amount\":3}", response);
+}
+
+static void send_round(struct fixture *fixture, unsigned round)
+{
+    for (unsigned i = 0; i < AGAIN_ACCOUNTS; i++) {
+        unsigned number = round * AGAIN_ACCOUNTS + i;
+        char key[32];
+        snprintf(key, sizeof(key), "round%u", round);
+        assert_int_equal(send_numbered(fixture, number, key, &fixture->first[number]), 201);
+    }
+}
+
+/* Each gets its first answer, byte for byte, and a new key on its account is refused. */
+static void check_rounds_while_full(struct fixture *fixture)
+{
+    for (unsigned number = 0; number < 2 * AGAIN_ACCOUNTS; number++) {
+        char key[32];
+        snprintf(key, sizeof(key), "round%u", number / AGAIN_ACCOUNTS);
+        assert_int_equal(send_numbered(fixture, number, key, &fixture->response), 201);
+        assert_string_equal(fixture->response.body, fixture->first[number].body);
+        api_assert_header(&fixture->response, "Idempotency-Replayed", "true");
+        assert_int_equal(send_numbered(fixture, number, "new", &fixture->response), 503);
+        api_assert_in_body(&fixture->response,
+                           "\"code\":\"storage_full\",\"outcome\":\"not_applied\"");
+    }
+}
+
 /* --- backups -------------------------------------------------------------------------------- */
 
 struct copy {
@@ -207,10 +248,17 @@ static void full_disk__refuses_changes_and_goes_on_by_itself(void **state)
     char after[NAMES_BYTES];
     start(fixture, "auto");
     load_open_accounts(load, fixture->api.server.port);
+    for (unsigned i = 0; i < AGAIN_ACCOUNTS; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "again%u", i);
+        api_open_account(&fixture->api, id, "0");
+    }
+    send_round(fixture, 0);
     load_start(load, fixture->api.server.port);
     load_wait(&load->applied, 200);
-    assert_true(make_checkpoint(fixture));
+    assert_true(make_checkpoint(fixture)); /* the keys of the first round are in a file now */
     list_checkpoints(fixture, before);
+    send_round(fixture, 1);
 
     ballast_fill(fixture->disk);
     /* every client is refused, again and again */
@@ -222,6 +270,7 @@ static void full_disk__refuses_changes_and_goes_on_by_itself(void **state)
     api_assert_body(&fixture->response, "{\"error\":\"The disk is full\",\"code\":\"storage_full\","
                                         "\"outcome\":\"not_applied\"}");
     api_assert_header(&fixture->response, "Retry-After", "1");
+    check_rounds_while_full(fixture);
 
     /* a checkpoint that finds no room is given up; the one before stays what it was */
     assert_false(make_checkpoint(fixture));
@@ -265,7 +314,7 @@ static void full_disk__lets_a_server_start_that_was_killed(void **state)
     kill_server(fixture);
     ballast_fill(fixture->disk);
     start(fixture, "auto");
-    load_check_balances(load, fixture->api.server.port);
+    load_verify(load, fixture->api.server.port); /* no room for anything new is no matter */
     assert_reads_go_on(fixture);
     ballast_remove(fixture->disk);
     load_start(load, fixture->api.server.port);
