@@ -80,8 +80,15 @@ static bool has_code(const struct load_client *client, const char *code)
     return strstr(client->response.body, code) != NULL;
 }
 
+static bool was_replayed(const struct load_client *client)
+{
+    char value[16];
+    return http_response_header(&client->response, "Idempotency-Replayed", value, sizeof(value)) !=
+           NULL;
+}
+
 /* The client's last answer, or none, of a server that can commit no more. */
-static void end_client(struct load_client *client, bool answered)
+static void end_client(struct load_client *client, struct load_change *change, bool answered)
 {
     struct load *load = client->load;
     uint64_t none = 0;
@@ -91,10 +98,12 @@ static void end_client(struct load_client *client, bool answered)
         atomic_fetch_add(&load->unanswered, 1);
     else if (client->response.status == 408 && has_code(client, "\"outcome\":\"unknown\""))
         atomic_fetch_add(&load->unknown, 1);
-    else if (client->response.status == 408 && has_code(client, "\"outcome\":\"not_applied\""))
+    else if (client->response.status == 408 && has_code(client, "\"outcome\":\"not_applied\"")) {
         atomic_fetch_add(&load->not_committed, 1);
-    else
+        change->is_refused = true;
+    } else {
         fault(client, "an answer that must not be");
+    }
 }
 
 static void *run_client(void *argument)
@@ -114,7 +123,7 @@ static void *run_client(void *argument)
             (void)poll(NULL, 0, RETRY_MS); /* what Retry-After asks for, only sooner */
         } else {
             client->count++;
-            end_client(client, answered);
+            end_client(client, change, answered);
         }
     }
     return NULL;
@@ -145,13 +154,18 @@ void load_wait(const _Atomic unsigned *counter, unsigned more)
     }
 }
 
-void load_stop(struct load *load)
+void load_wait_end(struct load *load)
 {
-    atomic_store(&load->stop, true);
     for (unsigned i = 0; i < LOAD_CLIENTS; i++) {
         pthread_join(load->clients[i].thread, NULL);
         http_client_close(&load->clients[i].connection);
     }
+}
+
+void load_stop(struct load *load)
+{
+    atomic_store(&load->stop, true);
+    load_wait_end(load);
 }
 
 void load_resolve(struct load *load, unsigned port)
@@ -165,6 +179,8 @@ void load_resolve(struct load *load, unsigned port)
                 continue;
             if (!send_change(client, number) || client->response.status != 201)
                 fault(client, "a retry");
+            if (change->is_refused && was_replayed(client))
+                fault(client, "it was not applied, they said");
             keep_answer(client, change);
         }
         client->has_ended = false;
@@ -177,7 +193,6 @@ static void check_change(struct load_client *client, unsigned number)
 {
     const struct load_change *change = &client->changes[number];
     char expected[96];
-    char value[16];
     snprintf(expected, sizeof(expected), "\"newBalance\":%u.00,\"newVersion\":%u,", number + 1,
              number + 2);
     if (strstr(change->answer, expected) == NULL)
@@ -185,8 +200,7 @@ static void check_change(struct load_client *client, unsigned number)
     if (!send_change(client, number) || client->response.status != 201 ||
         strcmp(client->response.body, change->answer) != 0)
         fault(client, change->answer);
-    if (http_response_header(&client->response, "Idempotency-Replayed", value, sizeof(value)) ==
-        NULL)
+    if (!was_replayed(client))
         fault(client, "it happened again");
 }
 

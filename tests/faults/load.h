@@ -4,7 +4,8 @@
  *     load_start()      a thread a client; each sends one deposit after the other
  *     load_wait()       until so much has happened
  *     load_stop()
- *     load_resolve()    sends again what got no definite answer: now there must be one
+ *     load_resolve()    sends again what was not applied or got no definite answer: now it is
+ *                       applied, and not for the second time if it was called not applied
  *     load_verify()     every answer once more, byte for byte; versions and balances without a gap
  *
  * A client that is refused with 503 sends the same deposit again a little later; one that gets 408
@@ -28,6 +29,7 @@ enum {
 
 struct load_change {
     bool is_answered; /* 201 */
+    bool is_refused;  /* 408, "not_applied" */
     char answer[LOAD_ANSWER_BYTES];
 };
 
@@ -61,6 +63,8 @@ void load_start(struct load *load, unsigned port);
 /* Until a counter has grown by `more`. */
 void load_wait(const _Atomic unsigned *counter, unsigned more);
 void load_stop(struct load *load);
+/* Until every client has ended by itself, because the server has. */
+void load_wait_end(struct load *load);
 
 /* Against a server that was started again at `port`, or the same. */
 void load_resolve(struct load *load, unsigned port);

@@ -30,6 +30,10 @@ enum {
     NAMES_BYTES = 1024,
     /* Accounts of a round of changes that come again: so many that both workers own some. */
     AGAIN_ACCOUNTS = 8,
+    /* A server whose disk failed ends within a second; the rest is for whatever else the machine
+     * does meanwhile. One that waited for something would wait for a deadline of 5 s, or for ever.
+     */
+    END_MS_MAX = 4000,
 };
 
 struct fixture {
@@ -348,12 +352,16 @@ static void check_failed_disk(struct fixture *fixture, const char *io)
 
     assert_int_equal(server_process_wait(&fixture->api.server), 74);
     uint64_t ended_ms = now_ms();
-    load_stop(load);
+    load_wait_end(load);
     uint64_t failed_ms = atomic_load(&load->failed_ms);
     assert_true(failed_ms > 0);
-    assert_true(ended_ms < failed_ms + 1500);
-    /* a group was on its way: who waited for it was told that nobody knows */
-    assert_true(atomic_load(&load->unknown) > 0);
+    assert_true(ended_ms < failed_ms + END_MS_MAX);
+    /* Whose change was on its way was told that nobody knows. It may be that none was: what failed
+     * first can be a mark or a segment that is made ahead, while the clients were between two
+     * changes. Of those who were told "not applied", load_resolve() sees that it is true. */
+    assert_int_equal(atomic_load(&load->unknown) + atomic_load(&load->not_committed) +
+                         atomic_load(&load->unanswered),
+                     LOAD_CLIENTS);
     assert_int_equal(atomic_load(&load->refused_full), 0);
     assert_non_null(strstr(fixture->api.server.log, "event=disk_failed"));
     assert_non_null(strstr(fixture->api.server.log, "exit=74"));
