@@ -68,6 +68,18 @@ static void log_damage(struct florin *ledger, const struct log_report *report)
                report->lsn, report->reason, ledger->options.directory);
 }
 
+/* Without a checkpoint the log has to be whole, which it need not be. But there is one, of which
+ * the disk did not give a part: no verdict on a directory that was not read. */
+static void log_unread(struct florin *ledger, const struct log_report *report)
+{
+    ledger_log(
+        ledger,
+        "level=error event=recovery_refused verdict=unread file=%s/%s reason=\"no checkpoint "
+        "could be read, and the log alone is not enough: %s\" advice=\"nothing was changed; "
+        "mend the disk and start again\"",
+        ledger->options.directory, report->file, report->reason);
+}
+
 static void log_success(const struct recovery *recovery, const struct log_report *report)
 {
     struct florin *ledger = recovery->ledger;
@@ -241,8 +253,8 @@ static int start_over(struct recovery *recovery)
     return error != 0 ? error : replay_create(recovery->ledger, &recovery->replay);
 }
 
-/* A checkpoint of which a part cannot be read is no better than one with a wrong byte. */
-static bool is_damage(int error)
+/* A checkpoint of which a part cannot be read is of no more use than one with a wrong byte. */
+static bool may_fall_back(int error)
 {
     return error == -EBADMSG || error == -EIO;
 }
@@ -266,8 +278,9 @@ static void log_fall_back(struct florin *ledger, uint64_t start_lsn, int error,
         snprintf(fault->reason, sizeof(fault->reason), "%s", strerror(-error));
 
     ledger_log(ledger,
-               "level=error event=checkpoint_damaged file=%s/%s offset=%" PRIu64 " reason=\"%s\" "
+               "level=error event=%s file=%s/%s offset=%" PRIu64 " reason=\"%s\" "
                "advice=\"falling back to what is older; nothing is lost, the replay is longer\"",
+               error == -EIO ? "checkpoint_unreadable" : "checkpoint_damaged",
                ledger->options.directory, fault->file, fault->offset, fault->reason);
 }
 
@@ -306,7 +319,7 @@ static int load_newest_checkpoint(struct recovery *recovery)
             keep_older(recovery, listed + i + 1, count - i - 1);
             return 0;
         }
-        if (!is_damage(error) || has_no_room(recovery))
+        if (!may_fall_back(error) || has_no_room(recovery))
             return error;
         log_fall_back(ledger, listed[i], error, &fault);
         recovery->unreadable |= error == -EIO;
@@ -362,10 +375,14 @@ static int open_log(struct recovery *recovery, struct log_report *report)
     if (recovery->start.kept_count > 0)
         options.start = recovery->start.log_starts[0];
     int error = log_open(&options, &ledger->log, report);
-    if (error == -EBADMSG && replay_finish(recovery->replay) == 0)
-        log_damage(ledger, report);
-    /* The log alone need not be whole: no verdict on a directory that was not read. */
-    if (error == -EBADMSG && recovery->start.kept_count == 0 && recovery->unreadable)
+    bool unread = recovery->start.kept_count == 0 && recovery->unreadable;
+    if (error == -EBADMSG && replay_finish(recovery->replay) == 0) {
+        if (unread)
+            log_unread(ledger, report);
+        else
+            log_damage(ledger, report);
+    }
+    if (error == -EBADMSG && unread)
         return -EIO;
     if (error != 0)
         return error;

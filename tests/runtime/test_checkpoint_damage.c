@@ -460,7 +460,8 @@ static void io_error__at_any_operation_of_a_start_loses_nothing(void **state)
         sim_disk_fail(copy->disk, nth, EIO, false);
         int error = ledger_sim_try_open(copy, 2);
         if (error == 0) {
-            fallen_back += ledger_sim_said(copy, "event=checkpoint_damaged", fixture->names[0]);
+            fallen_back += ledger_sim_said(copy, "event=checkpoint_unreadable", fixture->names[0]);
+            assert_false(ledger_sim_said(copy, "event=checkpoint_damaged", ""));
             assert_int_equal(ledger_sim_digest(copy), fixture->digest);
             ledger_sim_end(copy);
         } else {
@@ -474,6 +475,120 @@ static void io_error__at_any_operation_of_a_start_loses_nothing(void **state)
     }
     assert_true(fallen_back >= 3); /* open, header, blocks */
     assert_true(refused > 10);
+}
+
+/* Every checkpoint opens, and then the disk does not give a part of it: fails at the nth operation
+ * behind the opening. */
+struct unreadable {
+    struct sim_disk *disk;
+    uint64_t nth;
+    uint64_t failed; /* checkpoints that met the error */
+};
+
+static bool is_checkpoint(const char *name)
+{
+    return strncmp(name, "checkpoint/", strlen("checkpoint/")) == 0;
+}
+
+static void fail_checkpoint(void *context, const struct sim_event *event)
+{
+    struct unreadable *unreadable = context;
+    if (!is_checkpoint(event->name))
+        return;
+    if (event->operation == SIM_OPEN && event->error == 0)
+        sim_disk_fail(unreadable->disk, unreadable->nth, EIO, false);
+    unreadable->failed += event->injected && event->error == -EIO;
+}
+
+/* Size, header, footer, and the first of the blocks: what a checkpoint of this test has. */
+enum { CHECKPOINT_OPERATIONS = 4 };
+
+static int open_unreadable(struct ledger_sim *sim, uint64_t nth)
+{
+    struct unreadable unreadable = {.disk = sim->disk, .nth = nth};
+    sim_disk_observe(sim->disk, fail_checkpoint, &unreadable);
+    int error = ledger_sim_try_open(sim, 2);
+    assert_int_equal(unreadable.failed, 2);
+    return error;
+}
+
+static void end_unreadable(struct ledger_sim *sim)
+{
+    sim_disk_observe(sim->disk, NULL, NULL);
+    sim_disk_fail(sim->disk, 0, 0, false);
+}
+
+static void assert_unreadable_is_said(const struct fixture *fixture, const struct ledger_sim *copy)
+{
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(ledger_sim_said(copy, "event=checkpoint_unreadable", fixture->names[i]));
+    assert_false(ledger_sim_said(copy, "event=checkpoint_damaged", ""));
+}
+
+static void assert_same_files(const struct ledger_sim *copy, const struct ledger_sim *sim)
+{
+    static const char *const directories[] = {"checkpoint", "keys", "log"};
+    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+        unsigned count = ledger_sim_files(sim, directories[i], "");
+        assert_int_equal(ledger_sim_files(copy, directories[i], ""), count);
+        for (unsigned number = 0; number < count; number++) {
+            char name[STORAGE_NAME_MAX];
+            uint64_t size;
+            uint64_t size_now;
+            ledger_sim_file(sim, directories[i], "", number, name);
+            const uint8_t *bytes = sim_disk_bytes(sim->disk, name, &size);
+            const uint8_t *bytes_now = sim_disk_bytes(copy->disk, name, &size_now);
+            assert_non_null(bytes_now);
+            assert_int_equal(size_now, size);
+            assert_memory_equal(bytes_now, bytes, size);
+        }
+    }
+}
+
+static void both_unreadable__replays_the_whole_log_and_keeps_them(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t nth = 1; nth <= CHECKPOINT_OPERATIONS; nth++) {
+        struct ledger_sim *copy = begin_copy(fixture);
+        assert_int_equal(open_unreadable(copy, nth), 0);
+        assert_unreadable_is_said(fixture, copy);
+        assert_int_equal(ledger_sim_said_number(copy, "event=recovered", "checkpoint_lsn="), 0);
+        assert_int_equal(ledger_sim_digest(copy), fixture->digest);
+        end_unreadable(copy);
+        ledger_sim_check(copy, 5);
+        ledger_sim_settle(copy);
+        assert_int_equal(ledger_sim_files(copy, "checkpoint", ""), 2);
+        close_and_settle(copy);
+        /* the disk was well again all the time */
+        ledger_sim_open(copy, 1);
+        assert_int_equal(ledger_sim_said_number(copy, "event=recovered", "checkpoint_lsn="),
+                         fixture->lsns[0]);
+        assert_int_equal(ledger_sim_digest(copy), fixture->digest);
+        ledger_sim_deinit(copy);
+    }
+}
+
+static void
+both_unreadable__without_the_beginning_of_the_log_is_refused_and_not_called_damage(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t nth = 1; nth <= CHECKPOINT_OPERATIONS; nth++) {
+        struct ledger_sim *copy = begin_copy(fixture);
+        assert_int_equal(open_unreadable(copy, nth), -EIO);
+        assert_unreadable_is_said(fixture, copy);
+        assert_true(ledger_sim_said(copy, "event=recovery_refused", "verdict=unread"));
+        assert_true(ledger_sim_said(copy, "event=recovery_refused", "mend the disk"));
+        assert_false(ledger_sim_said(copy, "restore from a copy", ""));
+        end_unreadable(copy);
+        ledger_sim_crash(copy, LEDGER_SIM_KEEP_ALL);
+        assert_same_files(copy, &fixture->sim);
+        ledger_sim_open(copy, 1);
+        assert_int_equal(ledger_sim_said_number(copy, "event=recovered", "checkpoint_lsn="),
+                         fixture->lsns[0]);
+        assert_int_equal(ledger_sim_digest(copy), fixture->digest);
+        ledger_sim_check(copy, 5);
+        ledger_sim_deinit(copy);
+    }
 }
 
 int main(void)
@@ -497,6 +612,8 @@ int main(void)
         SHORT(missing_segment_of_the_newest_checkpoint__is_refused),
         WHOLE(tables_that_are_too_small__are_refused_and_not_called_damage),
         SHORT(io_error__at_any_operation_of_a_start_loses_nothing),
+        WHOLE(both_unreadable__replays_the_whole_log_and_keeps_them),
+        SHORT(both_unreadable__without_the_beginning_of_the_log_is_refused_and_not_called_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

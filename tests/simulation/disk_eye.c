@@ -160,6 +160,7 @@ void disk_eye_log_line(void *context, const char *line)
     }
     if (strstr(line, "event=recovered ") != NULL)
         see_recovered(simulation, line);
-    if (strstr(line, "event=checkpoint_damaged") != NULL)
+    if (strstr(line, "event=checkpoint_damaged") != NULL ||
+        strstr(line, "event=checkpoint_unreadable") != NULL)
         see_damaged(simulation, line);
 }
