@@ -25,6 +25,7 @@
 #include "directory_files.h"
 #include "directory_lock.h"
 #include "ledger_state.h"
+#include "restore_mark.h"
 #include "wal/block_file.h"
 #include "wal/checksum.h"
 #include "wal/log_copy.h"
@@ -453,7 +454,11 @@ static int open_stopped(struct backup *backup, const char *directory)
     if (error != 0)
         return error;
     backup->storage = backup->own_storage;
-    error = meta_read(backup->storage, &backup->meta);
+    error = restore_mark_check(backup->storage);
+    if (error == -EBADMSG)
+        return say_fault(backup, error, RESTORE_MARK_NAME, 0, RESTORE_MARK_REASON);
+    if (error == 0)
+        error = meta_read(backup->storage, &backup->meta);
     if (error == -EBADMSG || error == -EPROTONOSUPPORT)
         return say_fault(backup, -EBADMSG, "meta", 0,
                          error == -EBADMSG ? "damaged, or not a file of Florin"

@@ -28,6 +28,7 @@
 #include "key_archive.h"
 #include "ledger_state.h"
 #include "reader.h"
+#include "restore_mark.h"
 #include "wal/channel_posix.h"
 #include "wal/channel_uring.h"
 #include "wal/storage_posix.h"
@@ -161,6 +162,18 @@ static int lock_directory(struct florin *ledger)
     if (error == -EBUSY)
         ledger_log(ledger, "level=error event=locked directory=%s holder=\"%s\" waited_ms=%d",
                    ledger->options.directory, holder, LOCK_TIMEOUT_MS);
+    return error;
+}
+
+/* What a restore has not finished would be a ledger that ends too early. */
+static int refuse_unfinished(struct florin *ledger)
+{
+    int error = restore_mark_check(ledger->storage);
+    if (error == -EBADMSG)
+        ledger_log(ledger,
+                   "level=error event=recovery_refused file=%s/" RESTORE_MARK_NAME
+                   " offset=0 reason=\"" RESTORE_MARK_REASON "\" advice=\"nothing was changed\"",
+                   ledger->options.directory);
     return error;
 }
 
@@ -339,6 +352,8 @@ int ledger_create(const struct florin_options *options, const struct ledger_devi
     pthread_mutex_init(&created->clients_lock, NULL);
     atomic_init(&created->state, LEDGER_RECOVERING);
     int error = open_devices(created, devices);
+    if (error == 0)
+        error = refuse_unfinished(created);
     if (error == 0)
         error = lock_directory(created);
     if (error == 0)

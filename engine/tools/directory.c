@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "engine/runtime/restore_mark.h"
 #include "wal/log_copy.h"
 #include "wal/segment_list.h"
 #include "wal/storage_posix.h"
@@ -48,8 +49,16 @@ static int list_log(struct tool_directory *directory, struct tool_problem *probl
     return error;
 }
 
-int tool_directory_open(const char *path, struct tool_directory *directory,
-                        struct tool_problem *problem)
+static int check_mark(const struct tool_directory *directory, struct tool_problem *problem)
+{
+    int error = restore_mark_check(directory->storage);
+    if (error == -EBADMSG)
+        return problem_say(problem, error, RESTORE_MARK_NAME, 0, RESTORE_MARK_REASON);
+    return error;
+}
+
+static int open_directory(const char *path, bool is_unfinished, struct tool_directory *directory,
+                          struct tool_problem *problem)
 {
     *problem = (struct tool_problem){.offset = 0};
     *directory = (struct tool_directory){.storage = NULL};
@@ -58,7 +67,10 @@ int tool_directory_open(const char *path, struct tool_directory *directory,
         directory->storage = NULL;
         return error == -ENOTDIR ? -ENOENT : error;
     }
-    error = read_meta(directory, problem);
+    if (!is_unfinished)
+        error = check_mark(directory, problem);
+    if (error == 0)
+        error = read_meta(directory, problem);
     if (error == 0) {
         hash_secret_init(&directory->secret, directory->meta.hash_seed, META_HASH_SEED_BYTES);
         error = directory_files_init(&directory->files, directory->storage);
@@ -68,6 +80,18 @@ int tool_directory_open(const char *path, struct tool_directory *directory,
     if (error != 0)
         tool_directory_close(directory);
     return error;
+}
+
+int tool_directory_open(const char *path, struct tool_directory *directory,
+                        struct tool_problem *problem)
+{
+    return open_directory(path, false, directory, problem);
+}
+
+int tool_directory_open_unfinished(const char *path, struct tool_directory *directory,
+                                   struct tool_problem *problem)
+{
+    return open_directory(path, true, directory, problem);
 }
 
 void tool_directory_close(struct tool_directory *directory)

@@ -30,10 +30,16 @@ struct tool_directory {
     uint64_t last_segment;
 };
 
-/* 0; -ENOENT: there is no ledger; -EBADMSG: meta is damaged or of another version; -errno. */
+/* 0; -ENOENT: there is no ledger; -EBADMSG: meta is damaged or of another version, or a restore did
+ * not finish; -errno. */
 __attribute__((warn_unused_result)) int tool_directory_open(const char *path,
                                                             struct tool_directory *directory,
                                                             struct tool_problem *problem);
+/* The same for the restore itself: also while the directory is marked as unfinished, which
+ * tool_directory_open() refuses with -EBADMSG. */
+__attribute__((warn_unused_result)) int
+tool_directory_open_unfinished(const char *path, struct tool_directory *directory,
+                               struct tool_problem *problem);
 void tool_directory_close(struct tool_directory *directory);
 
 /* A checkpoint by the number of its place in files. 0; -EBADMSG; -errno. */

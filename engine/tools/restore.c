@@ -1,4 +1,4 @@
-/* restore.c - unpack, cut, verify, rename.
+/* restore.c - mark, unpack, cut, take the mark away, verify, rename.
  *
  * Guarantees: what gets the final name was verified as `florin verify` does, and is durable. It
  * must not know the formats.
@@ -19,6 +19,7 @@
 
 #include "cut.h"
 #include "digest.h"
+#include "engine/runtime/restore_mark.h"
 #include "unpack.h"
 #include "verify.h"
 #include "wal/log_copy.h"
@@ -169,7 +170,8 @@ static int cut(struct restoring *restoring)
     struct tool_directory directory;
     if (restoring->options->until == RESTORE_WHOLE)
         return 0;
-    int error = tool_directory_open(restoring->temporary, &directory, restoring->problem);
+    int error =
+        tool_directory_open_unfinished(restoring->temporary, &directory, restoring->problem);
     if (error != 0)
         return error;
     error = cut_opened(restoring, &directory);
@@ -185,8 +187,22 @@ static int unpack(struct restoring *restoring)
     int error = storage_posix_create(restoring->temporary, false, &storage);
     if (error != 0)
         return error;
-    error = unpack_backup(restoring->options->input, storage, &restoring->report->backup,
-                          restoring->problem);
+    error = restore_mark_set(storage);
+    if (error == 0)
+        error = unpack_backup(restoring->options->input, storage, &restoring->report->backup,
+                              restoring->problem);
+    storage_posix_destroy(storage);
+    return error;
+}
+
+/* All that the directory shall hold is in it, and durable. */
+static int take_mark_away(const struct restoring *restoring)
+{
+    struct storage *storage;
+    int error = storage_posix_create(restoring->temporary, false, &storage);
+    if (error != 0)
+        return error;
+    error = restore_mark_remove(storage);
     storage_posix_destroy(storage);
     return error;
 }
@@ -241,6 +257,8 @@ int restore_backup(const struct restore_options *options, struct restore_report 
     error = unpack(&restoring);
     if (error == 0)
         error = cut(&restoring);
+    if (error == 0)
+        error = take_mark_away(&restoring);
     if (error == 0)
         error = verify(&restoring);
     if (error == 0)

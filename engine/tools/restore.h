@@ -3,7 +3,8 @@
  *     florin restore BACKUP DIR [--until LSN|TIME]
  *
  * Everything is done in DIR.tmp and looked at; then it gets its name. So DIR is whole, or not
- * there.
+ * there. What an interrupted restore leaves as DIR.tmp is refused by all that open a ledger, until
+ * it is as whole as DIR will be.
  *
  * Thread: the main thread of a tool.
  */

@@ -1,0 +1,679 @@
+/* recorded_disk.c - calls that change files, recorded; and directories made from a part of them.
+ *
+ * Files and folders have numbers, that of the root is 0; a name is (folder, text) -> number. So a
+ * renamed folder takes along what is in it, and a new file that gets the inode of a removed one is
+ * another one.
+ *
+ * Guarantees: a recording holds every change below the root, in order. The wrapped calls have no
+ * parameter for it, so what is being recorded is static here, behind a mutex.
+ */
+#include "recorded_disk.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "wal/checksum.h"
+
+enum {
+    SECTOR = 512,
+    NODES_MAX = 512,
+    NAME_BYTES = 64,
+    PATH_BYTES = 4096,
+    FOLDER_MODE = 0700,
+    FILE_MODE = 0600,
+    NONE = -1,
+};
+
+enum event_kind {
+    EVENT_WRITE,
+    EVENT_LENGTH,
+    EVENT_LINK,
+    EVENT_UNLINK,
+    EVENT_RENAME,
+    EVENT_FLUSH, /* of a file or a folder */
+};
+
+struct event {
+    enum event_kind kind;
+    bool call_end;
+    int node;        /* the file; of LINK and RENAME what gets the name; of FLUSH what is flushed */
+    int folder;      /* of LINK, UNLINK and RENAME */
+    uint64_t offset; /* of WRITE; of LENGTH the length */
+    size_t length;
+    uint8_t bytes[SECTOR];
+    char name[NAME_BYTES];
+    char from[NAME_BYTES]; /* of RENAME */
+};
+
+struct node {
+    ino_t inode;
+    bool is_folder;
+    uint8_t *bytes; /* at the start of the recording */
+    size_t length;
+};
+
+struct name {
+    int folder; /* NONE: no name */
+    int node;
+    char text[NAME_BYTES];
+};
+
+struct recording {
+    struct node nodes[NODES_MAX];
+    int node_count;
+    struct name names[NODES_MAX]; /* at the start */
+    int name_count;
+    struct event *events;
+    size_t event_count;
+    size_t event_max;
+    uint64_t *played; /* the states, by their checksums */
+    size_t played_count;
+    size_t played_max;
+};
+
+/* A state that is being put together. */
+struct image {
+    struct name names[NODES_MAX];
+    int name_count;
+    struct node files[NODES_MAX];
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct recording *recording_now; /* NULL: nothing is recorded */
+
+/* --- recording ------------------------------------------------------------------------------- */
+
+/* The number of a file or folder; NONE: it is not below the root. */
+static int find_node(const struct recording *recording, const struct stat *status)
+{
+    for (int i = recording->node_count - 1; i >= 0; i--) {
+        if (recording->nodes[i].inode == status->st_ino)
+            return i;
+    }
+    return NONE;
+}
+
+static int find_node_of(const struct recording *recording, int descriptor)
+{
+    struct stat status;
+    return fstat(descriptor, &status) == 0 ? find_node(recording, &status) : NONE;
+}
+
+/* The folder that a path is in, and its last part. */
+static int find_folder(const struct recording *recording, int at, const char *path,
+                       char name[NAME_BYTES])
+{
+    char folder[PATH_BYTES];
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof(folder), "%.*s", slash == NULL ? 1 : (int)(slash - path),
+             slash == NULL ? "." : path);
+    const char *last = slash == NULL ? path : slash + 1;
+    if (strlen(last) >= NAME_BYTES || fstatat(at, folder, &status, 0) != 0)
+        return NONE;
+    memcpy(name, last, strlen(last) + 1);
+    return find_node(recording, &status);
+}
+
+static int add_node(struct recording *recording, const struct stat *status)
+{
+    assert(recording->node_count < NODES_MAX);
+    recording->nodes[recording->node_count] =
+        (struct node){.inode = status->st_ino, .is_folder = S_ISDIR(status->st_mode)};
+    return recording->node_count++;
+}
+
+static struct event *add_event(struct recording *recording, enum event_kind kind, int node)
+{
+    if (recording->event_count == recording->event_max) {
+        recording->event_max = 2 * recording->event_max + 64;
+        recording->events =
+            realloc(recording->events, recording->event_max * sizeof(recording->events[0]));
+        assert(recording->events != NULL);
+    }
+    struct event *event = &recording->events[recording->event_count++];
+    *event = (struct event){.kind = kind, .call_end = true, .node = node, .folder = NONE};
+    return event;
+}
+
+static void add_write(struct recording *recording, int node, const uint8_t *bytes, size_t length,
+                      uint64_t offset)
+{
+    while (length > 0) {
+        size_t rest = SECTOR - offset % SECTOR;
+        size_t piece = length < rest ? length : rest;
+        struct event *event = add_event(recording, EVENT_WRITE, node);
+        event->offset = offset;
+        event->length = piece;
+        memcpy(event->bytes, bytes, piece);
+        bytes += piece;
+        offset += piece;
+        length -= piece;
+        event->call_end = length == 0;
+    }
+}
+
+/* A new name of something new. */
+static void add_link(struct recording *recording, int at, const char *path)
+{
+    char name[NAME_BYTES];
+    struct stat status;
+    int folder = find_folder(recording, at, path, name);
+    if (folder == NONE || fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    int node = add_node(recording, &status);
+    struct event *event = add_event(recording, EVENT_LINK, node);
+    event->folder = folder;
+    memcpy(event->name, name, sizeof(name));
+}
+
+static void add_unlink(struct recording *recording, int at, const char *path)
+{
+    char name[NAME_BYTES];
+    int folder = find_folder(recording, at, path, name);
+    if (folder == NONE)
+        return;
+    struct event *event = add_event(recording, EVENT_UNLINK, NONE);
+    event->folder = folder;
+    memcpy(event->name, name, sizeof(name));
+}
+
+/* After it was done. */
+static void add_rename(struct recording *recording, int at, const char *from, const char *to)
+{
+    char from_name[NAME_BYTES];
+    char to_name[NAME_BYTES];
+    struct stat status;
+    int from_folder = find_folder(recording, at, from, from_name);
+    int to_folder = find_folder(recording, at, to, to_name);
+    assert(from_folder == to_folder); /* what is modelled, and all that is needed */
+    if (to_folder == NONE || fstatat(at, to, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    struct event *event = add_event(recording, EVENT_RENAME, find_node(recording, &status));
+    event->folder = to_folder;
+    memcpy(event->from, from_name, sizeof(from_name));
+    memcpy(event->name, to_name, sizeof(to_name));
+}
+
+/* --- the calls ------------------------------------------------------------------------------- */
+
+/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __real_open(const char *path, int flags, ...);
+int __real_openat(int at, const char *path, int flags, ...);
+ssize_t __real_write(int descriptor, const void *bytes, size_t length);
+ssize_t __real_pwrite(int descriptor, const void *bytes, size_t length, off_t offset);
+int __real_ftruncate(int descriptor, off_t length);
+int __real_mkdirat(int at, const char *path, mode_t mode);
+int __real_renameat(int from_at, const char *from, int to_at, const char *to);
+int __real_unlinkat(int at, const char *path, int flags);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_openat(int at, const char *path, int flags, ...);
+ssize_t __wrap_write(int descriptor, const void *bytes, size_t length);
+ssize_t __wrap_pwrite(int descriptor, const void *bytes, size_t length, off_t offset);
+int __wrap_ftruncate(int descriptor, off_t length);
+int __wrap_fsync(int descriptor);
+int __wrap_fdatasync(int descriptor);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __wrap_mkdirat(int at, const char *path, mode_t mode);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_renameat(int from_at, const char *from, int to_at, const char *to);
+int __wrap_unlinkat(int at, const char *path, int flags);
+
+static int open_recorded(int at, const char *path, int flags, mode_t mode)
+{
+    pthread_mutex_lock(&mutex);
+    bool was_there = faccessat(at, path, F_OK, 0) == 0;
+    int descriptor = __real_openat(at, path, flags & ~O_DIRECT, mode);
+    assert((flags & O_TRUNC) == 0 || recording_now == NULL);
+    if (descriptor >= 0 && !was_there && recording_now != NULL)
+        add_link(recording_now, at, path);
+    pthread_mutex_unlock(&mutex);
+    return descriptor;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return open_recorded(AT_FDCWD, path, flags, mode);
+}
+
+int __wrap_openat(int at, const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return open_recorded(at, path, flags, mode);
+}
+
+ssize_t __wrap_pwrite(int descriptor, const void *bytes, size_t length, off_t offset)
+{
+    pthread_mutex_lock(&mutex);
+    ssize_t put = __real_pwrite(descriptor, bytes, length, offset);
+    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
+    if (put > 0 && node != NONE)
+        add_write(recording_now, node, bytes, (size_t)put, (uint64_t)offset);
+    pthread_mutex_unlock(&mutex);
+    return put;
+}
+
+ssize_t __wrap_write(int descriptor, const void *bytes, size_t length)
+{
+    pthread_mutex_lock(&mutex);
+    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
+    ssize_t put = __real_write(descriptor, bytes, length);
+    /* behind it also where it was appended */
+    if (put > 0 && node != NONE)
+        add_write(recording_now, node, bytes, (size_t)put,
+                  (uint64_t)lseek(descriptor, 0, SEEK_CUR) - (uint64_t)put);
+    pthread_mutex_unlock(&mutex);
+    return put;
+}
+
+int __wrap_ftruncate(int descriptor, off_t length)
+{
+    pthread_mutex_lock(&mutex);
+    int error = __real_ftruncate(descriptor, length);
+    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
+    if (error == 0 && node != NONE)
+        add_event(recording_now, EVENT_LENGTH, node)->offset = (uint64_t)length;
+    pthread_mutex_unlock(&mutex);
+    return error;
+}
+
+int __wrap_fsync(int descriptor)
+{
+    pthread_mutex_lock(&mutex);
+    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
+    if (node != NONE)
+        add_event(recording_now, EVENT_FLUSH, node);
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
+
+int __wrap_fdatasync(int descriptor)
+{
+    return __wrap_fsync(descriptor);
+}
+
+int __wrap_mkdirat(int at, const char *path, mode_t mode)
+{
+    pthread_mutex_lock(&mutex);
+    int error = __real_mkdirat(at, path, mode);
+    if (error == 0 && recording_now != NULL)
+        add_link(recording_now, at, path);
+    pthread_mutex_unlock(&mutex);
+    return error;
+}
+
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+    return __wrap_mkdirat(AT_FDCWD, path, mode);
+}
+
+int __wrap_renameat(int from_at, const char *from, int to_at, const char *to)
+{
+    pthread_mutex_lock(&mutex);
+    int error = __real_renameat(from_at, from, to_at, to);
+    assert(from_at == to_at);
+    if (error == 0 && recording_now != NULL)
+        add_rename(recording_now, to_at, from, to);
+    pthread_mutex_unlock(&mutex);
+    return error;
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+    return __wrap_renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int __wrap_unlinkat(int at, const char *path, int flags)
+{
+    pthread_mutex_lock(&mutex);
+    int error = __real_unlinkat(at, path, flags);
+    if (error == 0 && recording_now != NULL)
+        add_unlink(recording_now, at, path);
+    pthread_mutex_unlock(&mutex);
+    return error;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* --- the start ------------------------------------------------------------------------------- */
+
+static void read_bytes(struct node *node, const char *path, size_t length)
+{
+    FILE *file = fopen(path, "rb");
+    node->bytes = malloc(length + 1);
+    node->length = length;
+    assert(file != NULL);
+    assert(node->bytes != NULL);
+    size_t got = fread(node->bytes, 1, length, file);
+    assert(got == length);
+    (void)fclose(file);
+}
+
+/* Folders are taken in the order of their numbers, so that there is no recursion. */
+static void take_folder(struct recording *recording, int folder, char paths[][PATH_BYTES])
+{
+    DIR *stream = opendir(paths[folder]);
+    const struct dirent *entry;
+    assert(stream != NULL);
+    while ((entry = readdir(stream)) != NULL) {
+        struct stat status;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        char path[PATH_BYTES];
+        int length = snprintf(path, sizeof(path), "%s/%s", paths[folder], entry->d_name);
+        assert(length > 0 && length < PATH_BYTES);
+        int error = lstat(path, &status);
+        assert(error == 0);
+        int node = add_node(recording, &status);
+        memcpy(paths[node], path, (size_t)length + 1);
+        struct name *name = &recording->names[recording->name_count++];
+        *name = (struct name){.folder = folder, .node = node};
+        snprintf(name->text, sizeof(name->text), "%.*s", NAME_BYTES - 1, entry->d_name);
+        if (!recording->nodes[node].is_folder)
+            read_bytes(&recording->nodes[node], path, (size_t)status.st_size);
+    }
+    (void)closedir(stream);
+}
+
+void recorded_disk_start(const char *root)
+{
+    struct stat status;
+    struct recording *recording = calloc(1, sizeof(*recording));
+    char(*paths)[PATH_BYTES] = malloc((size_t)NODES_MAX * PATH_BYTES);
+    assert(recording != NULL);
+    assert(paths != NULL);
+    int error = stat(root, &status);
+    assert(error == 0);
+    snprintf(paths[add_node(recording, &status)], PATH_BYTES, "%s", root);
+    for (int i = 0; i < recording->node_count; i++) {
+        if (recording->nodes[i].is_folder)
+            take_folder(recording, i, paths);
+    }
+    free(paths);
+    pthread_mutex_lock(&mutex);
+    assert(recording_now == NULL);
+    recording_now = recording;
+    pthread_mutex_unlock(&mutex);
+}
+
+struct recording *recorded_disk_stop(void)
+{
+    pthread_mutex_lock(&mutex);
+    struct recording *recording = recording_now;
+    recording_now = NULL;
+    pthread_mutex_unlock(&mutex);
+    assert(recording != NULL);
+    return recording;
+}
+
+void recording_destroy(struct recording *recording)
+{
+    for (int i = 0; i < recording->node_count; i++)
+        free(recording->nodes[i].bytes);
+    free(recording->played);
+    free(recording->events);
+    free(recording);
+}
+
+/* --- power failures -------------------------------------------------------------------------- */
+
+size_t recording_end(const struct recording *recording)
+{
+    return recording->event_count;
+}
+
+bool recording_is_call_end(const struct recording *recording, size_t end)
+{
+    return recording->events[end - 1].call_end;
+}
+
+static bool is_of_folder(const struct event *event)
+{
+    return event->folder != NONE;
+}
+
+/* What has to be flushed for a unit to be durable. */
+static int node_to_flush(const struct event *event)
+{
+    return is_of_folder(event) ? event->folder : event->node;
+}
+
+size_t recording_unflushed(const struct recording *recording, size_t end, size_t *units)
+{
+    bool flushed[NODES_MAX] = {false};
+    size_t count = 0;
+    for (size_t i = end; i > 0; i--) {
+        const struct event *event = &recording->events[i - 1];
+        if (event->kind == EVENT_FLUSH)
+            flushed[event->node] = true;
+        else if (!flushed[node_to_flush(event)])
+            units[count++] = i - 1;
+    }
+    return count;
+}
+
+static void image_unlink(struct image *image, int folder, const char *text)
+{
+    for (int i = 0; i < image->name_count; i++) {
+        if (image->names[i].folder == folder && strcmp(image->names[i].text, text) == 0)
+            image->names[i].folder = NONE;
+    }
+}
+
+static void image_link(struct image *image, int folder, const char *text, int node)
+{
+    image_unlink(image, folder, text);
+    assert(image->name_count < NODES_MAX);
+    struct name *name = &image->names[image->name_count++];
+    *name = (struct name){.folder = folder, .node = node};
+    memcpy(name->text, text, strlen(text) + 1);
+}
+
+static void image_set_length(struct node *file, size_t length)
+{
+    uint8_t *bytes = realloc(file->bytes, length + 1);
+    assert(bytes != NULL);
+    if (length > file->length)
+        memset(bytes + file->length, 0, length - file->length);
+    file->bytes = bytes;
+    file->length = length;
+}
+
+static void image_apply(struct image *image, const struct event *event)
+{
+    struct node *file = event->node == NONE ? NULL : &image->files[event->node];
+    switch (event->kind) {
+    case EVENT_WRITE:
+        if (file->length < event->offset + event->length)
+            image_set_length(file, event->offset + event->length);
+        memcpy(file->bytes + event->offset, event->bytes, event->length);
+        break;
+    case EVENT_LENGTH:
+        image_set_length(file, event->offset);
+        break;
+    case EVENT_LINK:
+        image_link(image, event->folder, event->name, event->node);
+        break;
+    case EVENT_UNLINK:
+        image_unlink(image, event->folder, event->name);
+        break;
+    case EVENT_RENAME:
+        image_unlink(image, event->folder, event->from);
+        image_link(image, event->folder, event->name, event->node);
+        break;
+    case EVENT_FLUSH:
+        break;
+    }
+}
+
+static bool is_linked(const struct image *image, int node)
+{
+    for (int i = 0; i < image->name_count; i++) {
+        if (image->names[i].folder != NONE && image->names[i].node == node)
+            return true;
+    }
+    return node == 0;
+}
+
+/* A folder that has lost its name takes along what is in it. */
+static void image_drop_lost(struct image *image)
+{
+    for (bool dropped = true; dropped;) {
+        dropped = false;
+        for (int i = 0; i < image->name_count; i++) {
+            struct name *name = &image->names[i];
+            if (name->folder != NONE && !is_linked(image, name->folder)) {
+                name->folder = NONE;
+                dropped = true;
+            }
+        }
+    }
+}
+
+static struct image *image_build(const struct recording *recording, size_t end, const bool *keep)
+{
+    struct image *image = calloc(1, sizeof(*image));
+    size_t *unflushed = malloc((end + 1) * sizeof(*unflushed));
+    bool *lost = calloc(end + 1, sizeof(*lost));
+    bool folder_lost[NODES_MAX] = {false};
+    assert(image != NULL);
+    assert(unflushed != NULL);
+    assert(lost != NULL);
+    memcpy(image->names, recording->names, sizeof(image->names));
+    image->name_count = recording->name_count;
+    for (int i = 0; i < recording->node_count; i++) {
+        const struct node *node = &recording->nodes[i];
+        image->files[i].is_folder = node->is_folder;
+        image_set_length(&image->files[i], node->length);
+        if (node->length > 0)
+            memcpy(image->files[i].bytes, node->bytes, node->length);
+    }
+    size_t count = recording_unflushed(recording, end, unflushed);
+    for (size_t i = 0; i < count; i++)
+        lost[unflushed[i]] = !keep[unflushed[i]];
+    for (size_t i = 0; i < end; i++) {
+        const struct event *event = &recording->events[i];
+        if (is_of_folder(event) && (lost[i] || folder_lost[event->folder]))
+            folder_lost[event->folder] = true;
+        else if (!lost[i])
+            image_apply(image, event);
+    }
+    image_drop_lost(image);
+    free(unflushed);
+    free(lost);
+    return image;
+}
+
+static void image_destroy(struct image *image)
+{
+    for (int i = 0; i < NODES_MAX; i++)
+        free(image->files[i].bytes);
+    free(image);
+}
+
+/* Independent of the order in which names came. */
+static uint64_t image_checksum(const struct image *image)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < image->name_count; i++) {
+        const struct name *name = &image->names[i];
+        if (name->folder == NONE)
+            continue;
+        const struct node *file = &image->files[name->node];
+        uint64_t place = checksum_bytes(name->text, strlen(name->text), (uint64_t)name->folder);
+        sum += checksum_bytes(file->bytes, file->length, place + (uint64_t)name->node);
+    }
+    return sum;
+}
+
+static bool is_played(struct recording *recording, uint64_t checksum)
+{
+    for (size_t i = 0; i < recording->played_count; i++) {
+        if (recording->played[i] == checksum)
+            return true;
+    }
+    if (recording->played_count == recording->played_max) {
+        recording->played_max = 2 * recording->played_max + 64;
+        recording->played =
+            realloc(recording->played, recording->played_max * sizeof(recording->played[0]));
+        assert(recording->played != NULL);
+    }
+    recording->played[recording->played_count++] = checksum;
+    return false;
+}
+
+static void write_file(const struct node *file, const char *path)
+{
+    static const uint8_t zeros[SECTOR * 8];
+    int descriptor = __real_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+    assert(descriptor >= 0);
+    for (size_t offset = 0; offset < file->length; offset += sizeof(zeros)) {
+        size_t rest = file->length - offset;
+        size_t length = rest < sizeof(zeros) ? rest : sizeof(zeros);
+        if (memcmp(file->bytes + offset, zeros, length) == 0)
+            continue;
+        ssize_t put = __real_pwrite(descriptor, file->bytes + offset, length, (off_t)offset);
+        assert(put == (ssize_t)length);
+    }
+    int error = __real_ftruncate(descriptor, (off_t)file->length);
+    assert(error == 0);
+    (void)close(descriptor);
+}
+
+static void image_write(const struct image *image, const char *path)
+{
+    struct pending {
+        int folder;
+        char path[PATH_BYTES];
+    };
+    struct pending *pending = calloc(NODES_MAX, sizeof(*pending));
+    int count = 1;
+    assert(pending != NULL);
+    snprintf(pending[0].path, PATH_BYTES, "%s", path);
+    int error = __real_mkdirat(AT_FDCWD, path, FOLDER_MODE);
+    assert(error == 0);
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < image->name_count; j++) {
+            const struct name *name = &image->names[j];
+            char full[PATH_BYTES + NAME_BYTES + 1];
+            if (name->folder != pending[i].folder)
+                continue;
+            snprintf(full, sizeof(full), "%s/%s", pending[i].path, name->text);
+            if (!image->files[name->node].is_folder) {
+                write_file(&image->files[name->node], full);
+                continue;
+            }
+            error = __real_mkdirat(AT_FDCWD, full, FOLDER_MODE);
+            assert(error == 0);
+            pending[count].folder = name->node;
+            snprintf(pending[count++].path, PATH_BYTES, "%.*s", PATH_BYTES - 1, full);
+        }
+    }
+    free(pending);
+}
+
+bool recording_play(struct recording *recording, size_t end, const bool *keep, const char *path)
+{
+    struct image *image = image_build(recording, end, keep);
+    bool is_new = !is_played(recording, image_checksum(image));
+    if (is_new)
+        image_write(image, path);
+    image_destroy(image);
+    return is_new;
+}
