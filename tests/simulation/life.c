@@ -141,12 +141,12 @@ static int attach_workers(struct simulation *simulation)
 {
     unsigned count = ledger_worker_count(simulation->ledger);
     simulation->worker_count = 0;
+    simulation->looked_at = UINT64_MAX;
     for (unsigned i = 0; i < count; i++) {
         struct sim_worker *worker = &simulation->workers[i];
         worker->worker = ledger_worker(simulation->ledger, i);
         worker->awake = true;
         worker->due_ns = UINT64_MAX;
-        worker->looked_at = UINT64_MAX;
         int error = worker_attach(worker->worker);
         if (error != 0)
             return error;

@@ -23,18 +23,27 @@ enum {
     LATE_NS = 15000000,
 };
 
-static bool has_mail(const struct simulation *simulation, struct sim_worker *worker)
+/* All mailboxes in one look: nothing comes into them or leaves them before the next activity. */
+static void look_at_mailboxes(struct simulation *simulation)
 {
-    if (worker->looked_at == simulation->activity)
-        return false;
-    struct pollfd mailbox = {.fd = worker_mailbox_descriptor(worker->worker), .events = POLLIN};
-    if (poll(&mailbox, 1, 0) > 0)
-        return true;
-    worker->looked_at = simulation->activity;
-    return false;
+    struct pollfd mailboxes[SIM_WORKERS_MAX];
+    for (unsigned i = 0; i < simulation->worker_count; i++)
+        mailboxes[i] = (struct pollfd){
+            .fd = worker_mailbox_descriptor(simulation->workers[i].worker), .events = POLLIN};
+    (void)poll(mailboxes, simulation->worker_count, 0);
+    for (unsigned i = 0; i < simulation->worker_count; i++)
+        simulation->workers[i].has_mail = mailboxes[i].revents != 0;
+    simulation->looked_at = simulation->activity;
 }
 
-static bool can_run(const struct simulation *simulation, struct sim_worker *worker)
+static bool has_mail(struct simulation *simulation, const struct sim_worker *worker)
+{
+    if (simulation->looked_at != simulation->activity)
+        look_at_mailboxes(simulation);
+    return worker->has_mail;
+}
+
+static bool can_run(struct simulation *simulation, const struct sim_worker *worker)
 {
     return worker->awake || worker->due_ns <= clock_monotonic_ns() ||
            sim_channel_is_ready(worker->channel) || has_mail(simulation, worker);

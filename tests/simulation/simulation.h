@@ -89,8 +89,8 @@ struct sim_worker {
     struct worker *worker;
     struct channel *channel;
     bool awake;
-    uint64_t due_ns;    /* UINT64_MAX: never */
-    uint64_t looked_at; /* simulation->activity when it was last found without mail */
+    uint64_t due_ns; /* UINT64_MAX: never */
+    bool has_mail;   /* at simulation->looked_at */
 };
 
 struct sim_key {
@@ -157,7 +157,8 @@ struct simulation {
     struct florin *ledger; /* NULL: not running */
     struct sim_worker workers[SIM_WORKERS_MAX];
     unsigned worker_count;
-    uint64_t activity; /* steps in which somebody may have been woken */
+    uint64_t activity;  /* steps in which somebody may have been woken */
+    uint64_t looked_at; /* activity at which the mailboxes were last looked at */
     unsigned flying;
     unsigned life;
     bool held; /* the disk completes nothing */

@@ -22,45 +22,6 @@ uint64_t disk_random(struct sim_disk *disk)
     return z ^ z >> 31;
 }
 
-/* --- content --------------------------------------------------------------------------------- */
-
-static struct content *content_share(struct content *content)
-{
-    if (content != NULL)
-        content->users++;
-    return content;
-}
-
-static void content_release(struct content *content)
-{
-    if (content != NULL && --content->users == 0)
-        free(content);
-}
-
-/* The bytes, for writing: at least `size` of them, and nobody else's. What grows gets room for
- * more: a flush and a crash write sector by sector. */
-static uint8_t *content_own(struct content **content, uint64_t size)
-{
-    struct content *old = *content;
-    uint64_t old_size = old == NULL ? 0 : old->size;
-    uint64_t wanted = size > old_size ? size : old_size;
-    struct content *owned = old;
-    if (old == NULL || old->users > 1 || old->capacity < wanted) {
-        uint64_t capacity = size > old_size ? wanted + wanted / 2 : wanted;
-        owned = malloc(sizeof(*owned) + capacity);
-        assert(owned != NULL);
-        owned->users = 1;
-        owned->capacity = capacity;
-        if (old_size > 0)
-            memcpy(owned->bytes, old->bytes, old_size);
-        content_release(old);
-        *content = owned;
-    }
-    memset(owned->bytes + old_size, 0, wanted - old_size);
-    owned->size = wanted;
-    return owned->bytes;
-}
-
 /* --- names ----------------------------------------------------------------------------------- */
 
 struct name *names_find(struct names *names, const char *text)
@@ -130,10 +91,10 @@ uint64_t inode_size(const struct inode *inode)
     return inode->current == NULL ? 0 : inode->current->size;
 }
 
-static void inode_free(struct inode *inode)
+static void inode_free(struct sim_disk *disk, struct inode *inode)
 {
-    content_release(inode->durable);
-    content_release(inode->current);
+    content_release(disk->contents, inode->durable);
+    content_release(disk->contents, inode->current);
     *inode = (struct inode){0};
 }
 
@@ -165,7 +126,7 @@ static void disk_collect(struct sim_disk *disk)
     for (int i = 0; i < disk->inode_end; i++) {
         if (disk->inodes[i].used && !inode_is_wanted(disk, i)) {
             disk_drop_sectors(disk, i);
-            inode_free(&disk->inodes[i]);
+            inode_free(disk, &disk->inodes[i]);
         }
     }
 }
@@ -173,7 +134,7 @@ static void disk_collect(struct sim_disk *disk)
 static int inode_find_free(const struct sim_disk *disk)
 {
     int number = 0;
-    while (number < INODES_MAX && disk->inodes[number].used)
+    while (number < disk->inode_end && disk->inodes[number].used)
         number++;
     return number;
 }
@@ -196,13 +157,13 @@ int inode_take(struct sim_disk *disk, const char *name)
 
 /* --- units ----------------------------------------------------------------------------------- */
 
-static void unit_apply(struct inode *inodes, struct names *names, const struct unit *unit)
+static void unit_apply(struct sim_disk *disk, const struct unit *unit)
 {
-    uint8_t *bytes;
+    struct names *names = &disk->durable;
     switch (unit->kind) {
     case UNIT_SECTOR:
-        bytes = content_own(&inodes[unit->inode].durable, unit->offset + SECTOR);
-        memcpy(bytes + unit->offset, unit->of.bytes, SECTOR);
+        content_write(disk->contents, &disk->inodes[unit->inode].durable, unit->of.bytes, SECTOR,
+                      unit->offset);
         break;
     case UNIT_LINK:
         names_set(names, unit->of.link.name, unit->inode);
@@ -233,17 +194,39 @@ struct unit *unit_add(struct sim_disk *disk, enum unit_kind kind, int inode)
     return unit;
 }
 
+/* Shares the current content of a file with the durable one when most of it is flushed: cheaper
+ * than sector by sector. false: nothing was done. */
+static bool flush_whole(struct sim_disk *disk, int number)
+{
+    struct inode *inode = &disk->inodes[number];
+    uint64_t flushed = 0;
+    uint64_t end = inode->durable == NULL ? 0 : inode->durable->size;
+    for (size_t i = 0; i < disk->unit_count; i++) {
+        const struct unit *unit = &disk->units[i];
+        if (unit->kind != UNIT_SECTOR || unit->inode != number)
+            continue;
+        flushed += SECTOR;
+        end = unit->offset + SECTOR > end ? unit->offset + SECTOR : end;
+    }
+    if (flushed == 0 || 2 * flushed < inode_size(inode) || end != inode_size(inode))
+        return false;
+    content_release(disk->contents, inode->durable);
+    inode->durable = content_share(inode->current);
+    return true;
+}
+
 void units_flush(struct sim_disk *disk, int inode, const char *directory)
 {
+    bool is_done = inode >= 0 && flush_whole(disk, inode);
     size_t kept = 0;
     for (size_t i = 0; i < disk->unit_count; i++) {
         struct unit *unit = &disk->units[i];
         bool is_sector = unit->kind == UNIT_SECTOR;
         bool flushed = inode >= 0 ? is_sector && unit->inode == inode
                                   : !is_sector && is_in_directory(unit->of.link.name, directory);
-        if (flushed)
-            unit_apply(disk->inodes, &disk->durable, unit);
-        else if (kept++ != i)
+        if (flushed && !is_done)
+            unit_apply(disk, unit);
+        else if (!flushed && kept++ != i)
             disk->units[kept - 1] = *unit;
     }
     disk->unit_count = kept;
@@ -254,7 +237,7 @@ void units_flush_directories(struct sim_disk *disk)
     size_t kept = 0;
     for (size_t i = 0; i < disk->unit_count; i++) {
         if (disk->units[i].kind != UNIT_SECTOR)
-            unit_apply(disk->inodes, &disk->durable, &disk->units[i]);
+            unit_apply(disk, &disk->units[i]);
         else if (kept++ != i)
             disk->units[kept - 1] = disk->units[i];
     }
@@ -265,8 +248,7 @@ void units_flush_directories(struct sim_disk *disk)
 void units_add_write(struct sim_disk *disk, int inode_number, const uint8_t *bytes, size_t length,
                      uint64_t offset)
 {
-    uint8_t *current = content_own(&disk->inodes[inode_number].current, offset + length);
-    memcpy(current + offset, bytes, length);
+    content_write(disk->contents, &disk->inodes[inode_number].current, bytes, length, offset);
     for (size_t i = 0; i < length; i += SECTOR) {
         struct unit *unit = unit_add(disk, UNIT_SECTOR, inode_number);
         unit->offset = offset + i;
@@ -281,9 +263,9 @@ void units_lose_some(struct sim_disk *disk, int inode_number)
     if (size == 0)
         return;
     uint64_t losing = disk_random(disk) % 5; /* quarters */
-    content_release(inode->current);
+    content_release(disk->contents, inode->current);
     inode->current = content_share(inode->durable);
-    uint8_t *current = content_own(&inode->current, size);
+    uint8_t *current = content_own(disk->contents, &inode->current, size);
     size_t kept = 0;
     for (size_t i = 0; i < disk->unit_count; i++) {
         struct unit *unit = &disk->units[i];
@@ -300,19 +282,30 @@ void units_lose_some(struct sim_disk *disk, int inode_number)
 
 /* --- the disk -------------------------------------------------------------------------------- */
 
-struct sim_disk *sim_disk_create(void)
+/* With this pool, which is then its. */
+static struct sim_disk *disk_create(struct content_pool *contents)
 {
-    struct sim_disk *disk = calloc(1, sizeof(*disk));
+    struct sim_disk *disk = malloc(sizeof(*disk));
     assert(disk != NULL);
+    memset(disk, 0, offsetof(struct sim_disk, inodes));
+    disk->durable.end = 0;
+    disk->current.end = 0;
+    disk->contents = contents;
     disk->storage.operations = &sim_storage_operations;
     disk->off_at = UINT64_MAX;
     return disk;
 }
 
+struct sim_disk *sim_disk_create(void)
+{
+    return disk_create(content_pool_create());
+}
+
 void sim_disk_destroy(struct sim_disk *disk)
 {
     for (int i = 0; i < disk->inode_end; i++)
-        inode_free(&disk->inodes[i]);
+        inode_free(disk, &disk->inodes[i]);
+    content_pool_release(disk->contents);
     free(disk->units);
     free(disk);
 }
@@ -341,14 +334,14 @@ static void disk_drop_lost(struct sim_disk *disk)
 
 static struct sim_disk *disk_copy(const struct sim_disk *disk)
 {
-    struct sim_disk *copy = sim_disk_create();
+    struct sim_disk *copy = disk_create(content_pool_share(disk->contents));
     copy->capacity = disk->capacity;
     names_copy(&copy->durable, &disk->durable);
     copy->inode_end = disk->inode_end;
     for (int i = 0; i < disk->inode_end; i++) {
         const struct inode *inode = &disk->inodes[i];
-        copy->inodes[i].used = inode->used;
-        copy->inodes[i].durable = content_share(inode->durable);
+        copy->inodes[i] =
+            (struct inode){.used = inode->used, .durable = content_share(inode->durable)};
         memcpy(copy->inodes[i].last_name, inode->last_name, STORAGE_NAME_MAX);
     }
     return copy;
@@ -374,7 +367,7 @@ struct sim_disk *sim_disk_crash(const struct sim_disk *disk, const bool *keep)
         const struct unit *unit = &disk->units[i];
         bool kept = unit->kind == UNIT_SECTOR ? keep[i] : !directory_change_is_lost(disk, keep, i);
         if (kept)
-            unit_apply(after->inodes, &after->durable, unit);
+            unit_apply(after, unit);
     }
     disk_drop_lost(after);
     names_copy(&after->current, &after->durable);
@@ -461,14 +454,14 @@ uint8_t *sim_disk_bytes(struct sim_disk *disk, const char *text, uint64_t *size)
         return NULL;
     struct inode *inode = &disk->inodes[name->inode];
     *size = inode_size(inode);
-    return *size == 0 ? NULL : content_own(&inode->current, *size);
+    return *size == 0 ? NULL : content_own(disk->contents, &inode->current, *size);
 }
 
 void sim_disk_put(struct sim_disk *disk, const char *text, const uint8_t *bytes, uint64_t size)
 {
     int number = inode_take(disk, text);
     if (size > 0)
-        memcpy(content_own(&disk->inodes[number].durable, size), bytes, size);
+        memcpy(content_own(disk->contents, &disk->inodes[number].durable, size), bytes, size);
     disk->inodes[number].current = content_share(disk->inodes[number].durable);
     names_set(&disk->current, text, number);
     names_set(&disk->durable, text, number);
@@ -492,8 +485,8 @@ bool sim_disk_flip(struct sim_disk *disk, const char *text, uint64_t offset, uns
     if (inode == NULL)
         return false;
     uint8_t mask = (uint8_t)(1U << (bit % 8));
-    uint8_t *durable = content_own(&inode->durable, inode->durable->size);
-    uint8_t *current = content_own(&inode->current, inode->current->size);
+    uint8_t *durable = content_own(disk->contents, &inode->durable, inode->durable->size);
+    uint8_t *current = content_own(disk->contents, &inode->current, inode->current->size);
     /* content_own() has copied them. NOLINTBEGIN(clang-analyzer-core.uninitialized.Assign) */
     durable[offset] ^= mask;
     current[offset] ^= mask;
@@ -506,8 +499,8 @@ bool sim_disk_zero(struct sim_disk *disk, const char *text, uint64_t offset, uin
     struct inode *inode = inode_to_rot(disk, text, offset + length);
     if (inode == NULL)
         return false;
-    memset(content_own(&inode->durable, inode->durable->size) + offset, 0, length);
-    memset(content_own(&inode->current, inode->current->size) + offset, 0, length);
+    memset(content_own(disk->contents, &inode->durable, inode->durable->size) + offset, 0, length);
+    memset(content_own(disk->contents, &inode->current, inode->current->size) + offset, 0, length);
     return true;
 }
 
@@ -516,8 +509,8 @@ bool sim_disk_cut(struct sim_disk *disk, const char *text, uint64_t size)
     struct inode *inode = inode_to_rot(disk, text, size + 1);
     if (inode == NULL)
         return false;
-    content_own(&inode->durable, inode->durable->size);
-    content_own(&inode->current, inode->current->size);
+    content_own(disk->contents, &inode->durable, inode->durable->size);
+    content_own(disk->contents, &inode->current, inode->current->size);
     inode->durable->size = size;
     inode->current->size = size;
     return true;

@@ -5,6 +5,7 @@
 #ifndef TESTS_SUPPORT_SIM_DISK_INTERNAL_H
 #define TESTS_SUPPORT_SIM_DISK_INTERNAL_H
 
+#include "support/sim_content.h"
 #include "support/sim_disk.h"
 
 enum {
@@ -13,15 +14,6 @@ enum {
     SECTOR = STORAGE_SECTOR_BYTES,
     /* With more of them the file system writes down the changes of directories by itself. */
     UNITS_MANY = 4000,
-};
-
-/* The content of a file; copies of a disk, and durable and current content, share it until one of
- * them is written to. */
-struct content {
-    size_t users;
-    uint64_t size;
-    uint64_t capacity;
-    uint8_t bytes[];
 };
 
 struct inode {
@@ -39,8 +31,8 @@ struct name {
 };
 
 struct names {
-    struct name slots[NAMES_MAX];
-    size_t end; /* no slot from here on was ever taken */
+    size_t end;                   /* no slot from here on was ever taken */
+    struct name slots[NAMES_MAX]; /* from `end` on: anything */
 };
 
 enum unit_kind { UNIT_SECTOR, UNIT_LINK, UNIT_UNLINK, UNIT_RENAME };
@@ -60,10 +52,7 @@ struct unit {
 
 struct sim_disk {
     struct storage storage;
-    struct inode inodes[INODES_MAX];
-    int inode_end; /* no inode from here on was ever used */
-    struct names durable;
-    struct names current;
+    struct content_pool *contents;
     struct unit *units;
     size_t unit_count;
     size_t unit_max;
@@ -81,6 +70,12 @@ struct sim_disk {
     void *changed_context;
     void (*seen)(void *context, const struct sim_event *event);
     void *seen_context;
+    int inode_end; /* no inode from here on was ever used */
+    /* Only what stands above is zeroed when a disk is made: most of what follows is never touched.
+     */
+    struct inode inodes[INODES_MAX];
+    struct names durable;
+    struct names current;
 };
 
 /* --- sim_disk.c */
