@@ -9,6 +9,7 @@
  *
  *     FLORIN_SEED           of the sets
  *     FLORIN_CRASH_SETS     sets by chance for every operation
+ *     FLORIN_STRIDE         every n-th state only, for slow builds
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 
 #include "engine/runtime/key_archive.h"
 #include "runtime/ledger_sim.h"
+#include "support/stride.h"
 
 enum {
     ACCOUNTS = 20,
@@ -46,6 +48,8 @@ struct crash_test {
     struct ledger_sim sim; /* closed; the next checkpoint makes all kinds of work */
     struct ledger_sim working;
     unsigned random_sets;
+    unsigned stride;
+    unsigned drawn; /* states; every stride-th of them is played */
     uint64_t seed;
     uint64_t digest; /* while nothing is in flight */
     uint64_t old_checkpoint_lsn;
@@ -97,7 +101,7 @@ static void recover(struct crash_test *test, struct sim_disk *disk)
     struct second_crash second = {.test = test, .recovering = &found};
     tally->states++;
     tally->with_temporary += ledger_sim_files(&found, "checkpoint", ".tmp") > 0;
-    if (tally->states % SECOND_CRASH_EVERY == 0)
+    if (tally->states % SECOND_CRASH_EVERY == SECOND_CRASH_EVERY / 2)
         sim_disk_watch(disk, crash_in_recovery, &second);
     ledger_sim_open(&found, 1 + tally->states % 3);
     sim_disk_watch(disk, NULL, NULL);
@@ -124,7 +128,8 @@ static void recover(struct crash_test *test, struct sim_disk *disk)
 
 static void play(struct crash_test *test, const struct sim_disk *disk, const bool *keep)
 {
-    recover(test, sim_disk_crash(disk, keep));
+    if (test->drawn++ % test->stride == 0)
+        recover(test, sim_disk_crash(disk, keep));
 }
 
 static void crash_here(void *context, struct sim_disk *disk)
@@ -189,11 +194,11 @@ static void check_tally(struct crash_test *test)
     assert_int_equal(statistics.checkpoints_completed, 1);
     assert_int_equal(statistics.key_merges, 1);
     assert_true(statistics.log_segments_removed >= 3);
-    assert_true(tally->states > 100);
+    assert_true(tally->states > 100 / test->stride);
     assert_true(tally->second > 10);
-    assert_true(tally->with_temporary > 10);
-    assert_true(tally->with_new_checkpoint > 10);
-    assert_true(tally->with_new_checkpoint < tally->states - 10);
+    assert_true(tally->with_temporary > 10 / test->stride);
+    assert_true(tally->with_new_checkpoint > 10 / test->stride);
+    assert_true(tally->with_new_checkpoint < tally->states - 10 / test->stride);
 }
 
 static int setup(void **state)
@@ -204,6 +209,7 @@ static int setup(void **state)
     assert_non_null(test);
     test->seed = seed == NULL ? 1 : strtoull(seed, NULL, 10);
     test->random_sets = sets == NULL ? RANDOM_SETS : (unsigned)strtoul(sets, NULL, 10);
+    test->stride = stride_choose();
     prepare(test);
     *state = test;
     return 0;

@@ -13,7 +13,7 @@
  * What a start needs (meta, key files, the newest checkpoint, the log behind it) never rots
  * unnoticed; the older checkpoint and the log before it are spares, as are spare segments.
  *
- * FLORIN_ROT_STRIDE=n tries every n-th bit only, for slow builds.
+ * FLORIN_STRIDE=n tries every n-th bit only, for slow builds.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "runtime/rot_sample.h"
+#include "support/stride.h"
 
 enum {
     BLOCK_BYTES = 4096,
@@ -53,10 +54,8 @@ struct sweep {
 static int start(void **state, enum rot_ending ending)
 {
     struct sweep *sweep = calloc(1, sizeof(*sweep));
-    const char *stride = getenv("FLORIN_ROT_STRIDE");
     assert_non_null(sweep);
-    sweep->stride = stride == NULL ? 1 : (unsigned)strtoul(stride, NULL, 10);
-    assert_true(sweep->stride > 0);
+    sweep->stride = stride_choose();
     sweep->sample = rot_sample_create(ending, 1);
     *state = sweep;
     return 0;
