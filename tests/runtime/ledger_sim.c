@@ -552,3 +552,23 @@ void ledger_sim_file(const struct ledger_sim *sim, const char *directory, const 
     name[length] = '/';
     memcpy(name + length + 1, listing.names[number], rest + 1);
 }
+
+void ledger_sim_assert_same_files(const struct ledger_sim *copy, const struct ledger_sim *sim)
+{
+    static const char *const directories[] = {"checkpoint", "keys", "log"};
+    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+        unsigned count = ledger_sim_files(sim, directories[i], "");
+        assert_int_equal(ledger_sim_files(copy, directories[i], ""), count);
+        for (unsigned number = 0; number < count; number++) {
+            char name[STORAGE_NAME_MAX];
+            uint64_t size;
+            uint64_t size_now;
+            ledger_sim_file(sim, directories[i], "", number, name);
+            const uint8_t *bytes = sim_disk_bytes(sim->disk, name, &size);
+            const uint8_t *bytes_now = sim_disk_bytes(copy->disk, name, &size_now);
+            assert_non_null(bytes_now);
+            assert_int_equal(size_now, size);
+            assert_memory_equal(bytes_now, bytes, size);
+        }
+    }
+}

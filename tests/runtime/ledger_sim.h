@@ -130,4 +130,7 @@ bool ledger_sim_said(const struct ledger_sim *sim, const char *event, const char
 /* The number behind `field` in the last line of an event; the test ends when there is none. */
 uint64_t ledger_sim_said_number(const struct ledger_sim *sim, const char *event, const char *field);
 
+/* Fails the test unless both have the same checkpoints, key files and segments, byte for byte. */
+void ledger_sim_assert_same_files(const struct ledger_sim *copy, const struct ledger_sim *sim);
+
 #endif

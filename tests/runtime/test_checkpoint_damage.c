@@ -525,26 +525,6 @@ static void assert_unreadable_is_said(const struct fixture *fixture, const struc
     assert_false(ledger_sim_said(copy, "event=checkpoint_damaged", ""));
 }
 
-static void assert_same_files(const struct ledger_sim *copy, const struct ledger_sim *sim)
-{
-    static const char *const directories[] = {"checkpoint", "keys", "log"};
-    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
-        unsigned count = ledger_sim_files(sim, directories[i], "");
-        assert_int_equal(ledger_sim_files(copy, directories[i], ""), count);
-        for (unsigned number = 0; number < count; number++) {
-            char name[STORAGE_NAME_MAX];
-            uint64_t size;
-            uint64_t size_now;
-            ledger_sim_file(sim, directories[i], "", number, name);
-            const uint8_t *bytes = sim_disk_bytes(sim->disk, name, &size);
-            const uint8_t *bytes_now = sim_disk_bytes(copy->disk, name, &size_now);
-            assert_non_null(bytes_now);
-            assert_int_equal(size_now, size);
-            assert_memory_equal(bytes_now, bytes, size);
-        }
-    }
-}
-
 static void both_unreadable__replays_the_whole_log_and_keeps_them(void **state)
 {
     struct fixture *fixture = *state;
@@ -581,7 +561,7 @@ both_unreadable__without_the_beginning_of_the_log_is_refused_and_not_called_dama
         assert_false(ledger_sim_said(copy, "restore from a copy", ""));
         end_unreadable(copy);
         ledger_sim_crash(copy, LEDGER_SIM_KEEP_ALL);
-        assert_same_files(copy, &fixture->sim);
+        ledger_sim_assert_same_files(copy, &fixture->sim);
         ledger_sim_open(copy, 1);
         assert_int_equal(ledger_sim_said_number(copy, "event=recovered", "checkpoint_lsn="),
                          fixture->lsns[0]);
