@@ -359,7 +359,8 @@ uint32_t block_file_tag(const uint8_t *block)
 int block_file_verify(const struct block_file *file, block_file_pace *pace, void *pace_context,
                       struct block_file_fault *fault)
 {
-    uint64_t at_once = bytes_round_up(BLOCK_FILE_PIECE_BYTES, file->block_bytes) / file->block_bytes;
+    uint64_t at_once =
+        bytes_round_up(BLOCK_FILE_PIECE_BYTES, file->block_bytes) / file->block_bytes;
     if (at_once > file->block_count)
         at_once = file->block_count;
     uint8_t *buffer = NULL;

@@ -219,15 +219,30 @@ static bool send_change(struct client *client, const struct change *change)
            http_client_receive(&client->connection, &client->response, false);
 }
 
-/* Sends until there is room for its key: where memory is so small, keys come faster than they move
- * to files. */
+/* Where memory is so small, keys come faster than they move to files. */
+static bool is_without_room(const struct http_response *response)
+{
+    return response->status == 507 && strstr(response->body, "\"keys_full\"") != NULL;
+}
+
+/* A disk may take longer than a commit is waited for: such an answer ends the connection, and the
+ * same key sent again finds the truth. true: it was one, and there is a new connection. */
+static bool is_unknown(struct client *client)
+{
+    const struct http_response *response = &client->response;
+    if (response->status != 408 || strstr(response->body, "\"commit_unknown\"") == NULL)
+        return false;
+    http_client_close(&client->connection);
+    http_client_open(&client->connection, client->loop->server.port);
+    return true;
+}
+
 static bool send_until_decided(struct client *client, const struct change *change)
 {
     do {
         if (!send_change(client, change))
             return false;
-    } while (client->response.status == 507 &&
-             strstr(client->response.body, "\"keys_full\"") != NULL);
+    } while (is_without_room(&client->response) || is_unknown(client));
     return true;
 }
 
@@ -276,6 +291,8 @@ static bool do_read(struct client *client)
     if (!http_client_request(&client->connection, "GET", path, "", NULL) ||
         !http_client_receive(&client->connection, &client->response, false))
         return false;
+    if (is_unknown(client))
+        return true;
     if (client->response.status != 200)
         fault(client->loop, "read: %d %s", client->response.status, client->response.body);
     note_read(client->loop, account, client->response.body);

@@ -88,11 +88,13 @@ static void image_apply(struct image *image, const struct event *event)
     struct node *file = event->node == NONE ? NULL : &image->files[event->node];
     switch (event->kind) {
     case EVENT_WRITE:
+        assert(file != NULL);
         if (file->length < event->offset + event->length)
             image_set_length(file, event->offset + event->length);
         memcpy(file->bytes + event->offset, event->bytes, event->length);
         break;
     case EVENT_LENGTH:
+        assert(file != NULL);
         image_set_length(file, event->offset);
         break;
     case EVENT_LINK:

@@ -496,11 +496,11 @@ static void check_restore(struct crash_test *test, const char *found)
 static void crash_restore(struct crash_test *test, enum restore_until until, uint64_t value)
 {
     char place[SAMPLE_PATH_MAX];
-    char directory[SAMPLE_PATH_MAX];
+    char restored[SAMPLE_PATH_MAX];
     struct tool_problem problem;
     size_t length;
     sample_path(test->sample, "place", place);
-    join(place, "restored", directory);
+    join(place, "restored", restored);
     sample_fill(test->sample);
     sample_close(test->sample);
     test->until = until;
@@ -511,7 +511,7 @@ static void crash_restore(struct crash_test *test, enum restore_until until, uin
     uint8_t *backup = sample_read_file(test->backup, &length);
     assert_int_equal(mkdir(place, 0700), 0);
     recorded_disk_start(place);
-    int error = restore(test, directory, &problem);
+    int error = restore(test, restored, &problem);
     struct recording *recording = recorded_disk_stop();
     if (error != 0)
         fail_msg("%d: %s: %s", error, problem.file, problem.reason);
