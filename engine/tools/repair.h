@@ -5,7 +5,8 @@
  * What is changed or removed is first copied to DIR/quarantine/<time>/, byte for byte and flushed;
  * what was done stands in repair.log there. Nothing in quarantine/ is ever overwritten.
  *
- * Interrupted at any point, the same repair can be run again.
+ * Interrupted at any point, the same repair can be run again; where all was done already, it says
+ * so with -ERANGE: there is nothing to drop.
  *
  * Thread: the main thread of a tool.
  */

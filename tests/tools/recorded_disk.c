@@ -1,4 +1,4 @@
-/* recorded_disk.c - calls that change files, recorded.
+/* recorded_disk.c - calls that change files, done and recorded.
  *
  * Guarantees: a recording holds every change below the root, in order. The wrapped calls have no
  * parameter for it, so what is being recorded is static here, behind a mutex.
@@ -18,30 +18,32 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+enum { PATH_BYTES = 4096 };
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct recording *recording_now; /* NULL: nothing is recorded */
 
 /* --- recording ------------------------------------------------------------------------------- */
 
-/* The number of a file or folder; NONE: it is not below the root. */
+/* The number of a file or folder; RECORDED_NONE: it is not below the root. */
 static int find_node(const struct recording *recording, const struct stat *status)
 {
     for (int i = recording->node_count - 1; i >= 0; i--) {
         if (recording->nodes[i].inode == status->st_ino)
             return i;
     }
-    return NONE;
+    return RECORDED_NONE;
 }
 
 static int find_node_of(const struct recording *recording, int descriptor)
 {
     struct stat status;
-    return fstat(descriptor, &status) == 0 ? find_node(recording, &status) : NONE;
+    return fstat(descriptor, &status) == 0 ? find_node(recording, &status) : RECORDED_NONE;
 }
 
 /* The folder that a path is in, and its last part. */
 static int find_folder(const struct recording *recording, int at, const char *path,
-                       char name[NAME_BYTES])
+                       char name[RECORDED_NAME_BYTES])
 {
     char folder[PATH_BYTES];
     struct stat status;
@@ -49,15 +51,15 @@ static int find_folder(const struct recording *recording, int at, const char *pa
     snprintf(folder, sizeof(folder), "%.*s", slash == NULL ? 1 : (int)(slash - path),
              slash == NULL ? "." : path);
     const char *last = slash == NULL ? path : slash + 1;
-    if (strlen(last) >= NAME_BYTES || fstatat(at, folder, &status, 0) != 0)
-        return NONE;
+    if (strlen(last) >= RECORDED_NAME_BYTES || fstatat(at, folder, &status, 0) != 0)
+        return RECORDED_NONE;
     memcpy(name, last, strlen(last) + 1);
     return find_node(recording, &status);
 }
 
 static int add_node(struct recording *recording, const struct stat *status)
 {
-    assert(recording->node_count < NODES_MAX);
+    assert(recording->node_count < RECORDED_NODES_MAX);
     recording->nodes[recording->node_count] =
         (struct node){.inode = status->st_ino, .is_folder = S_ISDIR(status->st_mode)};
     return recording->node_count++;
@@ -72,7 +74,7 @@ static struct event *add_event(struct recording *recording, enum event_kind kind
         assert(recording->events != NULL);
     }
     struct event *event = &recording->events[recording->event_count++];
-    *event = (struct event){.kind = kind, .call_end = true, .node = node, .folder = NONE};
+    *event = (struct event){.kind = kind, .call_end = true, .node = node, .folder = RECORDED_NONE};
     return event;
 }
 
@@ -80,7 +82,7 @@ static void add_write(struct recording *recording, int node, const uint8_t *byte
                       uint64_t offset)
 {
     while (length > 0) {
-        size_t rest = SECTOR - offset % SECTOR;
+        size_t rest = RECORDED_SECTOR - offset % RECORDED_SECTOR;
         size_t piece = length < rest ? length : rest;
         struct event *event = add_event(recording, EVENT_WRITE, node);
         event->offset = offset;
@@ -96,10 +98,10 @@ static void add_write(struct recording *recording, int node, const uint8_t *byte
 /* A new name of something new. */
 static void add_link(struct recording *recording, int at, const char *path)
 {
-    char name[NAME_BYTES];
+    char name[RECORDED_NAME_BYTES];
     struct stat status;
     int folder = find_folder(recording, at, path, name);
-    if (folder == NONE || fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    if (folder == RECORDED_NONE || fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return;
     int node = add_node(recording, &status);
     struct event *event = add_event(recording, EVENT_LINK, node);
@@ -109,11 +111,11 @@ static void add_link(struct recording *recording, int at, const char *path)
 
 static void add_unlink(struct recording *recording, int at, const char *path)
 {
-    char name[NAME_BYTES];
+    char name[RECORDED_NAME_BYTES];
     int folder = find_folder(recording, at, path, name);
-    if (folder == NONE)
+    if (folder == RECORDED_NONE)
         return;
-    struct event *event = add_event(recording, EVENT_UNLINK, NONE);
+    struct event *event = add_event(recording, EVENT_UNLINK, RECORDED_NONE);
     event->folder = folder;
     memcpy(event->name, name, sizeof(name));
 }
@@ -121,13 +123,13 @@ static void add_unlink(struct recording *recording, int at, const char *path)
 /* After it was done. */
 static void add_rename(struct recording *recording, int at, const char *from, const char *to)
 {
-    char from_name[NAME_BYTES];
-    char to_name[NAME_BYTES];
+    char from_name[RECORDED_NAME_BYTES];
+    char to_name[RECORDED_NAME_BYTES];
     struct stat status;
     int from_folder = find_folder(recording, at, from, from_name);
     int to_folder = find_folder(recording, at, to, to_name);
     assert(from_folder == to_folder); /* what is modelled, and all that is needed */
-    if (to_folder == NONE || fstatat(at, to, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    if (to_folder == RECORDED_NONE || fstatat(at, to, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return;
     struct event *event = add_event(recording, EVENT_RENAME, find_node(recording, &status));
     event->folder = to_folder;
@@ -193,8 +195,8 @@ ssize_t __wrap_pwrite(int descriptor, const void *bytes, size_t length, off_t of
 {
     pthread_mutex_lock(&mutex);
     ssize_t put = __real_pwrite(descriptor, bytes, length, offset);
-    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
-    if (put > 0 && node != NONE)
+    int node = recording_now == NULL ? RECORDED_NONE : find_node_of(recording_now, descriptor);
+    if (put > 0 && node != RECORDED_NONE)
         add_write(recording_now, node, bytes, (size_t)put, (uint64_t)offset);
     pthread_mutex_unlock(&mutex);
     return put;
@@ -203,10 +205,10 @@ ssize_t __wrap_pwrite(int descriptor, const void *bytes, size_t length, off_t of
 ssize_t __wrap_write(int descriptor, const void *bytes, size_t length)
 {
     pthread_mutex_lock(&mutex);
-    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
+    int node = recording_now == NULL ? RECORDED_NONE : find_node_of(recording_now, descriptor);
     ssize_t put = __real_write(descriptor, bytes, length);
     /* behind it also where it was appended */
-    if (put > 0 && node != NONE)
+    if (put > 0 && node != RECORDED_NONE)
         add_write(recording_now, node, bytes, (size_t)put,
                   (uint64_t)lseek(descriptor, 0, SEEK_CUR) - (uint64_t)put);
     pthread_mutex_unlock(&mutex);
@@ -217,8 +219,8 @@ int __wrap_ftruncate(int descriptor, off_t length)
 {
     pthread_mutex_lock(&mutex);
     int error = __real_ftruncate(descriptor, length);
-    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
-    if (error == 0 && node != NONE)
+    int node = recording_now == NULL ? RECORDED_NONE : find_node_of(recording_now, descriptor);
+    if (error == 0 && node != RECORDED_NONE)
         add_event(recording_now, EVENT_LENGTH, node)->offset = (uint64_t)length;
     pthread_mutex_unlock(&mutex);
     return error;
@@ -227,8 +229,8 @@ int __wrap_ftruncate(int descriptor, off_t length)
 int __wrap_fsync(int descriptor)
 {
     pthread_mutex_lock(&mutex);
-    int node = recording_now == NULL ? NONE : find_node_of(recording_now, descriptor);
-    if (node != NONE)
+    int node = recording_now == NULL ? RECORDED_NONE : find_node_of(recording_now, descriptor);
+    if (node != RECORDED_NONE)
         add_event(recording_now, EVENT_FLUSH, node);
     pthread_mutex_unlock(&mutex);
     return 0;
@@ -279,6 +281,26 @@ int __wrap_unlinkat(int at, const char *path, int flags)
     pthread_mutex_unlock(&mutex);
     return error;
 }
+
+int recorded_disk_real_create(const char *path, mode_t mode)
+{
+    return __real_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+}
+
+ssize_t recorded_disk_real_write(int descriptor, const void *bytes, size_t length, off_t offset)
+{
+    return __real_pwrite(descriptor, bytes, length, offset);
+}
+
+int recorded_disk_real_truncate(int descriptor, off_t length)
+{
+    return __real_ftruncate(descriptor, length);
+}
+
+int recorded_disk_real_mkdir(const char *path, mode_t mode)
+{
+    return __real_mkdirat(AT_FDCWD, path, mode);
+}
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* --- the start ------------------------------------------------------------------------------- */
@@ -314,7 +336,7 @@ static void take_folder(struct recording *recording, int folder, char paths[][PA
         memcpy(paths[node], path, (size_t)length + 1);
         struct name *name = &recording->names[recording->name_count++];
         *name = (struct name){.folder = folder, .node = node};
-        snprintf(name->text, sizeof(name->text), "%.*s", NAME_BYTES - 1, entry->d_name);
+        snprintf(name->text, sizeof(name->text), "%.*s", RECORDED_NAME_BYTES - 1, entry->d_name);
         if (!recording->nodes[node].is_folder)
             read_bytes(&recording->nodes[node], path, (size_t)status.st_size);
     }
@@ -325,7 +347,7 @@ void recorded_disk_start(const char *root)
 {
     struct stat status;
     struct recording *recording = calloc(1, sizeof(*recording));
-    char(*paths)[PATH_BYTES] = malloc((size_t)NODES_MAX * PATH_BYTES);
+    char(*paths)[PATH_BYTES] = malloc((size_t)RECORDED_NODES_MAX * PATH_BYTES);
     assert(recording != NULL);
     assert(paths != NULL);
     int error = stat(root, &status);

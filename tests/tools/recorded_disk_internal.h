@@ -1,4 +1,5 @@
-/* recorded_disk_internal.h - what a recording is, for the files that make and play it.
+/* recorded_disk_internal.h - what a recording is made of: for recorded_disk.c, which makes it, and
+ * recorded_disk_play.c.
  *
  * Files and folders have numbers, that of the root is 0; a name is (folder, text) -> number. So a
  * renamed folder takes along what is in it, and a new file that gets the inode of a removed one is
@@ -7,21 +8,15 @@
 #ifndef FLORIN_TESTS_RECORDED_DISK_INTERNAL_H
 #define FLORIN_TESTS_RECORDED_DISK_INTERNAL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "recorded_disk.h"
 
 enum {
-    SECTOR = 512,
-    NODES_MAX = 512,
-    NAME_BYTES = 64,
-    PATH_BYTES = 4096,
-    FOLDER_MODE = 0700,
-    FILE_MODE = 0600,
-    NONE = -1,
+    RECORDED_SECTOR = 512,
+    RECORDED_NODES_MAX = 512,
+    RECORDED_NAME_BYTES = 64,
+    RECORDED_NONE = -1,
 };
 
 enum event_kind {
@@ -40,9 +35,9 @@ struct event {
     int folder;      /* of LINK, UNLINK and RENAME */
     uint64_t offset; /* of WRITE; of LENGTH the length */
     size_t length;
-    uint8_t bytes[SECTOR];
-    char name[NAME_BYTES];
-    char from[NAME_BYTES]; /* of RENAME */
+    uint8_t bytes[RECORDED_SECTOR];
+    char name[RECORDED_NAME_BYTES];
+    char from[RECORDED_NAME_BYTES]; /* of RENAME */
 };
 
 struct node {
@@ -50,18 +45,19 @@ struct node {
     bool is_folder;
     uint8_t *bytes; /* at the start of the recording */
     size_t length;
+    size_t capacity;
 };
 
 struct name {
-    int folder; /* NONE: no name */
+    int folder; /* RECORDED_NONE: no name */
     int node;
-    char text[NAME_BYTES];
+    char text[RECORDED_NAME_BYTES];
 };
 
 struct recording {
-    struct node nodes[NODES_MAX];
+    struct node nodes[RECORDED_NODES_MAX];
     int node_count;
-    struct name names[NODES_MAX]; /* at the start */
+    struct name names[RECORDED_NODES_MAX]; /* at the start */
     int name_count;
     struct event *events;
     size_t event_count;
@@ -70,5 +66,11 @@ struct recording {
     size_t played_count;
     size_t played_max;
 };
+
+/* As they are without a record of it. */
+int recorded_disk_real_create(const char *path, mode_t mode);
+ssize_t recorded_disk_real_write(int descriptor, const void *bytes, size_t length, off_t offset);
+int recorded_disk_real_truncate(int descriptor, off_t length);
+int recorded_disk_real_mkdir(const char *path, mode_t mode);
 
 #endif

@@ -1,25 +1,31 @@
-/* recorded_disk_play.c - directories as a power failure leaves them, made from a part of a
- * recording.
+/* recorded_disk_play.c - directories made from a part of a recording.
  *
- * Guarantees: what was flushed is there; of the rest, what the caller chose.
+ * Guarantees: what was flushed is in all of them.
  */
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "recorded_disk_internal.h"
 #include "wal/checksum.h"
 
+enum {
+    PATH_BYTES = 4096,
+    FOLDER_MODE = 0700,
+    FILE_MODE = 0600,
+};
+
 /* A state that is being put together. */
 struct image {
-    struct name names[NODES_MAX];
+    struct name names[RECORDED_NODES_MAX];
     int name_count;
-    struct node files[NODES_MAX];
+    struct node files[RECORDED_NODES_MAX];
 };
+
+/* --- power failures -------------------------------------------------------------------------- */
 
 size_t recording_end(const struct recording *recording)
 {
@@ -33,7 +39,7 @@ bool recording_is_call_end(const struct recording *recording, size_t end)
 
 static bool is_of_folder(const struct event *event)
 {
-    return event->folder != NONE;
+    return event->folder != RECORDED_NONE;
 }
 
 /* What has to be flushed for a unit to be durable. */
@@ -44,7 +50,7 @@ static int node_to_flush(const struct event *event)
 
 size_t recording_unflushed(const struct recording *recording, size_t end, size_t *units)
 {
-    bool flushed[NODES_MAX] = {false};
+    bool flushed[RECORDED_NODES_MAX] = {false};
     size_t count = 0;
     for (size_t i = end; i > 0; i--) {
         const struct event *event = &recording->events[i - 1];
@@ -60,14 +66,14 @@ static void image_unlink(struct image *image, int folder, const char *text)
 {
     for (int i = 0; i < image->name_count; i++) {
         if (image->names[i].folder == folder && strcmp(image->names[i].text, text) == 0)
-            image->names[i].folder = NONE;
+            image->names[i].folder = RECORDED_NONE;
     }
 }
 
 static void image_link(struct image *image, int folder, const char *text, int node)
 {
     image_unlink(image, folder, text);
-    assert(image->name_count < NODES_MAX);
+    assert(image->name_count < RECORDED_NODES_MAX);
     struct name *name = &image->names[image->name_count++];
     *name = (struct name){.folder = folder, .node = node};
     memcpy(name->text, text, strlen(text) + 1);
@@ -75,27 +81,29 @@ static void image_link(struct image *image, int folder, const char *text, int no
 
 static void image_set_length(struct node *file, size_t length)
 {
-    uint8_t *bytes = realloc(file->bytes, length + 1);
-    assert(bytes != NULL);
+    /* room for more: files grow sector by sector */
+    if (length > file->capacity || file->bytes == NULL) {
+        file->capacity = 2 * length + RECORDED_SECTOR;
+        file->bytes = realloc(file->bytes, file->capacity);
+        assert(file->bytes != NULL);
+    }
     if (length > file->length)
-        memset(bytes + file->length, 0, length - file->length);
-    file->bytes = bytes;
+        memset(file->bytes + file->length, 0, length - file->length);
     file->length = length;
 }
 
 static void image_apply(struct image *image, const struct event *event)
 {
-    struct node *file = event->node == NONE ? NULL : &image->files[event->node];
+    struct node *file;
     switch (event->kind) {
     case EVENT_WRITE:
-        assert(file != NULL);
+        file = &image->files[event->node];
         if (file->length < event->offset + event->length)
             image_set_length(file, event->offset + event->length);
         memcpy(file->bytes + event->offset, event->bytes, event->length);
         break;
     case EVENT_LENGTH:
-        assert(file != NULL);
-        image_set_length(file, event->offset);
+        image_set_length(&image->files[event->node], event->offset);
         break;
     case EVENT_LINK:
         image_link(image, event->folder, event->name, event->node);
@@ -115,7 +123,7 @@ static void image_apply(struct image *image, const struct event *event)
 static bool is_linked(const struct image *image, int node)
 {
     for (int i = 0; i < image->name_count; i++) {
-        if (image->names[i].folder != NONE && image->names[i].node == node)
+        if (image->names[i].folder != RECORDED_NONE && image->names[i].node == node)
             return true;
     }
     return node == 0;
@@ -128,8 +136,8 @@ static void image_drop_lost(struct image *image)
         dropped = false;
         for (int i = 0; i < image->name_count; i++) {
             struct name *name = &image->names[i];
-            if (name->folder != NONE && !is_linked(image, name->folder)) {
-                name->folder = NONE;
+            if (name->folder != RECORDED_NONE && !is_linked(image, name->folder)) {
+                name->folder = RECORDED_NONE;
                 dropped = true;
             }
         }
@@ -141,7 +149,7 @@ static struct image *image_build(const struct recording *recording, size_t end, 
     struct image *image = calloc(1, sizeof(*image));
     size_t *unflushed = malloc((end + 1) * sizeof(*unflushed));
     bool *lost = calloc(end + 1, sizeof(*lost));
-    bool folder_lost[NODES_MAX] = {false};
+    bool folder_lost[RECORDED_NODES_MAX] = {false};
     assert(image != NULL);
     assert(unflushed != NULL);
     assert(lost != NULL);
@@ -172,7 +180,7 @@ static struct image *image_build(const struct recording *recording, size_t end, 
 
 static void image_destroy(struct image *image)
 {
-    for (int i = 0; i < NODES_MAX; i++)
+    for (int i = 0; i < RECORDED_NODES_MAX; i++)
         free(image->files[i].bytes);
     free(image);
 }
@@ -183,7 +191,7 @@ static uint64_t image_checksum(const struct image *image)
     uint64_t sum = 0;
     for (int i = 0; i < image->name_count; i++) {
         const struct name *name = &image->names[i];
-        if (name->folder == NONE)
+        if (name->folder == RECORDED_NONE)
             continue;
         const struct node *file = &image->files[name->node];
         uint64_t place = checksum_bytes(name->text, strlen(name->text), (uint64_t)name->folder);
@@ -210,18 +218,19 @@ static bool is_played(struct recording *recording, uint64_t checksum)
 
 static void write_file(const struct node *file, const char *path)
 {
-    static const uint8_t zeros[SECTOR * 8];
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+    static const uint8_t zeros[RECORDED_SECTOR * 8];
+    int descriptor = recorded_disk_real_create(path, FILE_MODE);
     assert(descriptor >= 0);
     for (size_t offset = 0; offset < file->length; offset += sizeof(zeros)) {
         size_t rest = file->length - offset;
         size_t length = rest < sizeof(zeros) ? rest : sizeof(zeros);
         if (memcmp(file->bytes + offset, zeros, length) == 0)
             continue;
-        ssize_t put = pwrite(descriptor, file->bytes + offset, length, (off_t)offset);
+        ssize_t put =
+            recorded_disk_real_write(descriptor, file->bytes + offset, length, (off_t)offset);
         assert(put == (ssize_t)length);
     }
-    int error = ftruncate(descriptor, (off_t)file->length);
+    int error = recorded_disk_real_truncate(descriptor, (off_t)file->length);
     assert(error == 0);
     (void)close(descriptor);
 }
@@ -232,16 +241,16 @@ static void image_write(const struct image *image, const char *path)
         int folder;
         char path[PATH_BYTES];
     };
-    struct pending *pending = calloc(NODES_MAX, sizeof(*pending));
+    struct pending *pending = calloc(RECORDED_NODES_MAX, sizeof(*pending));
     int count = 1;
     assert(pending != NULL);
     snprintf(pending[0].path, PATH_BYTES, "%s", path);
-    int error = mkdirat(AT_FDCWD, path, FOLDER_MODE);
+    int error = recorded_disk_real_mkdir(path, FOLDER_MODE);
     assert(error == 0);
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < image->name_count; j++) {
             const struct name *name = &image->names[j];
-            char full[PATH_BYTES + NAME_BYTES + 1];
+            char full[PATH_BYTES + RECORDED_NAME_BYTES + 1];
             if (name->folder != pending[i].folder)
                 continue;
             snprintf(full, sizeof(full), "%s/%s", pending[i].path, name->text);
@@ -249,7 +258,7 @@ static void image_write(const struct image *image, const char *path)
                 write_file(&image->files[name->node], full);
                 continue;
             }
-            error = mkdirat(AT_FDCWD, full, FOLDER_MODE);
+            error = recorded_disk_real_mkdir(full, FOLDER_MODE);
             assert(error == 0);
             pending[count].folder = name->node;
             snprintf(pending[count++].path, PATH_BYTES, "%.*s", PATH_BYTES - 1, full);

@@ -32,6 +32,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/runtime/backup.h"
 #include "engine/tools/repair.h"
 #include "engine/tools/restore.h"
 #include "engine/tools/verify.h"
@@ -176,6 +177,22 @@ static void crash_everywhere(struct crash_test *test, struct recording *recordin
         }
     }
     free(units);
+    free(keep);
+}
+
+/* No call was missed: all of them together make what the tool has left. */
+static void expect_complete(struct crash_test *test, struct recording *recording,
+                            const char *directory, check_found *check)
+{
+    size_t all = recording_end(recording);
+    bool *keep = malloc(all + 1);
+    assert_non_null(keep);
+    memset(keep, true, all + 1);
+    assert_true(recording_play(recording, all, keep, test->found));
+    assert_int_equal(sample_differ(test->found, directory), 0);
+    test->tally.states++;
+    check(test, test->found);
+    temporary_directory_remove(test->found);
     free(keep);
 }
 
@@ -369,7 +386,9 @@ static void crash_repair(struct crash_test *test, uint64_t first_dropped_lsn, bo
     struct recording *recording = recorded_disk_stop();
     assert_int_equal(error, 0);
     expect_result(test, directory);
+    expect_originals(test, directory);
     test->depth = 1;
+    expect_complete(test, recording, directory, check_repair);
     crash_everywhere(test, recording, KEEP_RANDOM + test->random_sets, test->found, check_repair);
     recording_destroy(recording);
     const struct tally *tally = &test->tally;
@@ -432,6 +451,8 @@ static void expect_unfinished(struct crash_test *test, const char *directory)
     struct sample *sample = test->sample;
     struct verify_report *report = calloc(1, sizeof(*report));
     struct tool_problem problem;
+    struct backup *backup;
+    char backup_problem[BACKUP_PROBLEM_MAX];
     assert_non_null(report);
     int error = verify_directory(directory, NULL, NULL, report);
     if (error != -EBADMSG || strstr(report->problems[0].reason, "unfinished restore") == NULL)
@@ -440,12 +461,13 @@ static void expect_unfinished(struct crash_test *test, const char *directory)
     free(report);
     sample->options.directory = directory;
     sample->last_error[0] = '\0';
-    error = florin_open(&sample->options, &sample->ledger);
-    assert_int_equal(error, -EBADMSG);
+    assert_int_equal(florin_open(&sample->options, &sample->ledger), -EBADMSG);
     sample->ledger = NULL;
     assert_non_null(strstr(sample->last_error, "unfinished restore"));
     error = repair_directory(directory, 1, REPAIR_ACCEPT_LOSS, NOW_NS, no_line, NULL, &problem);
     assert_int_equal(error, -EBADMSG);
+    assert_int_equal(backup_open_directory(directory, &backup, backup_problem), -EBADMSG);
+    assert_non_null(strstr(backup_problem, "unfinished restore"));
 }
 
 static bool is_whole(const char *directory)
@@ -496,11 +518,11 @@ static void check_restore(struct crash_test *test, const char *found)
 static void crash_restore(struct crash_test *test, enum restore_until until, uint64_t value)
 {
     char place[SAMPLE_PATH_MAX];
-    char restored[SAMPLE_PATH_MAX];
+    char target[SAMPLE_PATH_MAX];
     struct tool_problem problem;
     size_t length;
     sample_path(test->sample, "place", place);
-    join(place, "restored", restored);
+    join(place, "restored", target);
     sample_fill(test->sample);
     sample_close(test->sample);
     test->until = until;
@@ -511,10 +533,12 @@ static void crash_restore(struct crash_test *test, enum restore_until until, uin
     uint8_t *backup = sample_read_file(test->backup, &length);
     assert_int_equal(mkdir(place, 0700), 0);
     recorded_disk_start(place);
-    int error = restore(test, restored, &problem);
+    int error = restore(test, target, &problem);
     struct recording *recording = recorded_disk_stop();
     if (error != 0)
         fail_msg("%d: %s: %s", error, problem.file, problem.reason);
+    expect_result(test, target);
+    expect_complete(test, recording, place, check_restore);
     crash_everywhere(test, recording, KEEP_RANDOM + test->random_sets, test->found, check_restore);
 
     /* what was acknowledged does not go any more */
