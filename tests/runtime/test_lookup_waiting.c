@@ -310,6 +310,93 @@ static void deadline__while_the_reader_is_slow_is_kept(void **state)
     ledger_sim_check(sim, 1);
 }
 
+/* The deadline passes while the reader is within its file: at its first read, in the middle of its
+ * job, the clock moves on and the workers take their turns. */
+struct late_reader {
+    struct ledger_sim *sim;
+    unsigned account;
+    const char *key; /* of the command behind */
+    bool is_late;
+    unsigned answers;
+    struct florin_result answer;
+};
+
+static void be_late(void *context, const struct sim_event *event)
+{
+    struct late_reader *late = context;
+    struct ledger_sim *sim = late->sim;
+    if (event->operation != SIM_READ || late->is_late)
+        return;
+    late->is_late = true;
+    /* one more behind it, whose own deadline is later */
+    pass_time(TIMEOUT_MS / 2);
+    submit(sim, FLORIN_DEPOSIT, late->account, late->key, 2);
+    pass_time(TIMEOUT_MS / 2 + 1);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        for (unsigned worker = 0; worker < sim->worker_count; worker++)
+            worker_round(sim->workers[worker]);
+        late->answers += (unsigned)worker_reap(sim->workers[0], &late->answer, 1);
+    }
+}
+
+static void check_late_reader(struct ledger_sim *sim, unsigned number, bool fails)
+{
+    static const uint32_t every_read[SIM_OPERATIONS] = {[SIM_READ] = 1000000};
+    struct late_reader late = {.sim = sim, .account = sim->book->deposits[number].account};
+    int64_t *balance = &sim->book->balances[late.account];
+    submit(sim, FLORIN_READ_ACCOUNT, late.account, NULL, 0);
+    uint64_t version = expect(sim, 0, FLORIN_APPLIED).version;
+    char key[16];
+    snprintf(key, sizeof(key), "behind %u", number);
+    late.key = key;
+    sim_disk_observe(sim->disk, be_late, &late);
+    sim_disk_set_faults(sim->disk, fails ? every_read : NULL, EIO, 1);
+    submit_retry(sim, number, 1);
+    ledger_sim_round(sim);
+    ledger_sim_round(sim);
+    assert_true(late.is_late);
+    sim_disk_observe(sim->disk, NULL, NULL);
+    sim_disk_set_faults(sim->disk, NULL, 0, 0);
+    /* answered at its deadline, while the reader had it: its key may have been seen */
+    assert_int_equal(late.answers, 1);
+    assert_int_equal(late.answer.user_data, 1);
+    assert_int_equal(late.answer.status, FLORIN_COMMIT_UNKNOWN);
+    assert_int_equal(late.answer.version, version);
+    assert_false(late.answer.replayed);
+    assert_int_equal(late.answer.transaction_id, 0);
+    /* what the reader brings then is for nobody: who stood behind goes on, and only that */
+    struct florin_result behind = expect(sim, 2, FLORIN_APPLIED);
+    assert_false(behind.replayed);
+    assert_int_equal(behind.version, version + 1);
+    assert_int_equal(behind.balance_minor, *balance + 1);
+    *balance += 1;
+    expect_nothing(sim);
+    assert_int_equal(waiting(sim), 0);
+    for (unsigned i = 0; i < sim->worker_count; i++)
+        assert_int_equal(sim->workers[i]->lookups.reading, 0);
+    /* its place is used again, by the same key: the truth */
+    submit_retry(sim, number, 3);
+    struct florin_result again = expect(sim, 3, FLORIN_APPLIED);
+    assert_true(again.replayed);
+    assert_int_equal(again.transaction_id, sim->book->deposits[number].lsn);
+}
+
+static void deadline__while_the_reader_reads_is_kept_and_the_late_result_is_for_nobody(void **state)
+{
+    struct ledger_sim *sim = *state;
+    for (unsigned number = 0; number < 10; number++) /* in the log */
+        check_late_reader(sim, number, false);
+    for (unsigned number = 10; number < 20; number++)
+        check_late_reader(sim, number, true); /* and what comes late is an error */
+    assert_true(ledger_sim_said(sim, "event=lookup_failed", "errno=5"));
+    assert_int_equal(ledger_sim_checkpoint(sim), 0);
+    ledger_sim_settle(sim);
+    for (unsigned number = 20; number < 30; number++) /* in a key file */
+        check_late_reader(sim, number, false);
+    assert_true(ledger_sim_statistics(sim).lookups_files >= 20);
+    ledger_sim_check(sim, 1);
+}
+
 /* --- the end of the ledger ------------------------------------------------------------------- */
 
 static void failed_log__answers_all_who_wait_for_a_look_up(void **state)
@@ -406,6 +493,7 @@ int main(void)
                                         setup_alone, teardown),
         SIMULATED(deadline__while_the_disk_is_slow_answers_unknown_with_the_durable_version),
         SIMULATED(deadline__while_the_reader_is_slow_is_kept),
+        SIMULATED(deadline__while_the_reader_reads_is_kept_and_the_late_result_is_for_nobody),
         SIMULATED(failed_log__answers_all_who_wait_for_a_look_up),
         SIMULATED(stop__waits_for_look_ups_under_way),
         SIMULATED(end__while_look_ups_are_under_way_frees_everything),
