@@ -311,8 +311,9 @@ __attribute__((noreturn)) static void end_now(enum exit_code code)
     _exit((int)code);
 }
 
-/* The log has refused a write for good. */
-static enum exit_code end_after_failure(struct process *process)
+/* The log has refused a write for good. Nothing is unwound: a background thread may be within the
+ * failing disk for as long as that pleases. */
+__attribute__((noreturn)) static void end_after_failure(struct process *process)
 {
     struct event_line line;
     int error = florin_failed(process->ledger);
@@ -324,9 +325,8 @@ static enum exit_code end_after_failure(struct process *process)
     event_line_number(&line, "exit", EXIT_IO);
     event_line_write(&line, &process->log);
     server_wake(process->server);
-    if (!server_wait(process->server, FAILURE_GRACE_MS))
-        end_now(EXIT_IO);
-    return EXIT_IO;
+    (void)server_wait(process->server, FAILURE_GRACE_MS);
+    end_now(EXIT_IO);
 }
 
 static enum exit_code end_after_signal(struct process *process, int signal_number)
@@ -342,7 +342,7 @@ static enum exit_code end_after_signal(struct process *process, int signal_numbe
     server_wake(process->server);
     while (!server_wait(process->server, TICK_MS)) {
         if (ledger_state(process->ledger) == LEDGER_FAILED)
-            return end_after_failure(process);
+            end_after_failure(process);
         if (now_ms() > limit) {
             log_event(process, EVENT_ERROR, "stop_timed_out");
             end_now(EXIT_IO);
@@ -391,7 +391,7 @@ static enum exit_code serve(struct process *process, const sigset_t *signals)
     for (;;) {
         int signal_number = next_signal(signals);
         if (ledger_state(process->ledger) == LEDGER_FAILED)
-            return end_after_failure(process);
+            end_after_failure(process);
         if (signal_number != 0)
             return end_after_signal(process, signal_number);
     }

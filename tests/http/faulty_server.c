@@ -43,13 +43,22 @@ struct faulty_storage {
     struct faulty_switch *control;
 };
 
+static bool opens_hang(const struct faulty_switch *control)
+{
+    int mode = atomic_load(&control->mode);
+    return mode == FAULTY_HANGS || mode == FAULTY_FAILS_AND_HANGS;
+}
+
 static int faulty_open(struct storage *storage, const char *name, enum storage_open mode,
                        struct storage_file **file)
 {
     /* The operations stand at the start of what a test's storage knows. */
     const struct faulty_storage *faulty = (const void *)storage->operations;
     const struct timespec pause = {.tv_nsec = 1000000};
-    while (strncmp(name, "log/", 4) == 0 && atomic_load(&faulty->control->mode) == FAULTY_HANGS)
+    bool of_log = strncmp(name, "log/", 4) == 0;
+    if (of_log && opens_hang(faulty->control))
+        atomic_fetch_add(&faulty->control->opening, 1);
+    while (of_log && opens_hang(faulty->control))
         nanosleep(&pause, NULL);
     return faulty->real->open(storage, name, mode, file);
 }
@@ -92,7 +101,7 @@ static bool faulty_reap(struct channel *channel, int *result)
     ssize_t got = read(faulty->wake_descriptor, &count, sizeof(count));
     (void)got;
     *result = -EIO;
-    if (mode == FAULTY_FAILS)
+    if (mode == FAULTY_FAILS || mode == FAULTY_FAILS_AND_HANGS)
         return true;
     *result = operations->write(faulty->file, faulty->buffer, faulty->length, faulty->offset);
     if (*result == 0 && faulty->flush == CHANNEL_FLUSH)

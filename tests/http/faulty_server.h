@@ -12,11 +12,13 @@ enum faulty_mode {
     FAULTY_WORKS,
     FAULTY_HANGS, /* writes start and do not end, files of the log do not open, until it changes */
     FAULTY_FAILS, /* writes end with EIO */
+    FAULTY_FAILS_AND_HANGS, /* writes end with EIO, files of the log do not open */
 };
 
 struct faulty_switch {
     _Atomic int mode;         /* the test's */
     _Atomic unsigned hanging; /* the server's: writes that have started and hang */
+    _Atomic unsigned opening; /* the server's: files of the log that did not open at once */
 };
 
 #endif

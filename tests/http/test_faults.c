@@ -194,6 +194,29 @@ static void failed_log__answers_unknown_and_ends_with_74(void **state)
     faulty_end(faulty);
 }
 
+/* The background is within the failing disk and does not come back: it is not waited for. */
+static void failed_log__ends_with_74_while_a_checkpoint_hangs(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    struct http_response response;
+    (void)state;
+    assert_int_equal(
+        api_post(&faulty->api, "a", "k0", "{\"type\":\"Deposit\",\"amount\":1}", &response), 201);
+    set_mode(faulty, FAULTY_HANGS);
+    assert_int_equal(call(faulty, "POST", "/admin/checkpoint", NULL), 202);
+    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
+    while (atomic_load(&faulty->control->opening) == 0)
+        assert_true(now_ms() < limit);
+    send_deposit(faulty, 0, "k1");
+    wait_until_hanging(faulty);
+    set_mode(faulty, FAULTY_FAILS_AND_HANGS);
+    assert_int_equal(server_process_wait(&faulty->api.server), 74);
+    assert_non_null(strstr(faulty->api.server.log, "event=disk_failed"));
+    http_client_close(&faulty->clients[0]);
+    faulty_end(faulty);
+}
+
 static void hanging_log__answers_unknown_at_the_deadline(void **state)
 {
     static const char *const arguments[] = {"--commit-timeout-ms", "200", NULL};
@@ -476,6 +499,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failed_log__answers_unknown_and_ends_with_74),
+        cmocka_unit_test(failed_log__ends_with_74_while_a_checkpoint_hangs),
         cmocka_unit_test(hanging_log__answers_unknown_at_the_deadline),
         cmocka_unit_test(read__waits_for_what_it_would_show),
         cmocka_unit_test(commit__of_more_than_5_s_is_unhealthy_until_it_ends),
