@@ -444,9 +444,10 @@ int log_writable(const struct log *log)
 {
     if (atomic_load_explicit(&log->space_is_low, memory_order_relaxed))
         return -ENOSPC;
-    bool full = atomic_load_explicit(&log->disk_is_full, memory_order_relaxed);
+    if (!atomic_load_explicit(&log->disk_is_full, memory_order_relaxed))
+        return 0;
     uint64_t spares = atomic_load_explicit(&log->counters.spare_segments, memory_order_relaxed);
-    return full && spares < LOG_SPARES ? -ENOSPC : 0;
+    return spares < LOG_SPARES ? -ENOSPC : 0;
 }
 
 void log_statistics(const struct log *log, struct log_statistics *statistics)

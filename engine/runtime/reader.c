@@ -115,11 +115,13 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
     if (error == 0 && !record_of_frame(&frame, lookup->lsn, &record))
         error = -EBADMSG;
     if (error != 0) {
+        /* an I/O error comes without a place */
+        const char *file = fault.file[0] != '\0' ? fault.file : "log";
+        const char *reason = fault.reason[0] != '\0' ? fault.reason : strerror(-error);
         ledger_log(ledger,
                    "level=error event=lookup_failed file=%s/%s offset=%" PRIu64 " lsn=%" PRIu64
                    " errno=%d reason=\"%s\" advice=\"run florin verify\"",
-                   ledger->options.directory, fault.file, fault.offset, lookup->lsn, -error,
-                   fault.reason);
+                   ledger->options.directory, file, fault.offset, lookup->lsn, -error, reason);
         return error;
     }
     struct message_command message;

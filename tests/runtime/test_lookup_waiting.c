@@ -388,7 +388,8 @@ static void deadline__while_the_reader_reads_is_kept_and_the_late_result_is_for_
         check_late_reader(sim, number, false);
     for (unsigned number = 10; number < 20; number++)
         check_late_reader(sim, number, true); /* and what comes late is an error */
-    assert_true(ledger_sim_said(sim, "event=lookup_failed", "errno=5"));
+    assert_true(ledger_sim_said(sim, "event=lookup_failed file=simulated/log ",
+                                "reason=\"Input/output error\""));
     assert_int_equal(ledger_sim_checkpoint(sim), 0);
     ledger_sim_settle(sim);
     for (unsigned number = 20; number < 30; number++) /* in a key file */
