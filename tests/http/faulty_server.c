@@ -46,7 +46,7 @@ struct faulty_storage {
 static bool opens_hang(const struct faulty_switch *control)
 {
     int mode = atomic_load(&control->mode);
-    return mode == FAULTY_HANGS || mode == FAULTY_FAILS_AND_HANGS;
+    return mode == FAULTY_HANGS || mode == FAULTY_OPENS_HANG || mode == FAULTY_FAILS_AND_HANGS;
 }
 
 static int faulty_open(struct storage *storage, const char *name, enum storage_open mode,

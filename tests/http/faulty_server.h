@@ -12,6 +12,7 @@ enum faulty_mode {
     FAULTY_WORKS,
     FAULTY_HANGS, /* writes start and do not end, files of the log do not open, until it changes */
     FAULTY_FAILS, /* writes end with EIO */
+    FAULTY_OPENS_HANG,      /* writes end, files of the log do not open */
     FAULTY_FAILS_AND_HANGS, /* writes end with EIO, files of the log do not open */
 };
 

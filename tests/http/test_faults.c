@@ -203,11 +203,12 @@ static void failed_log__ends_with_74_while_a_checkpoint_hangs(void **state)
     (void)state;
     assert_int_equal(
         api_post(&faulty->api, "a", "k0", "{\"type\":\"Deposit\",\"amount\":1}", &response), 201);
-    set_mode(faulty, FAULTY_HANGS);
+    set_mode(faulty, FAULTY_OPENS_HANG);
     assert_int_equal(call(faulty, "POST", "/admin/checkpoint", NULL), 202);
     uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
     while (atomic_load(&faulty->control->opening) == 0)
         assert_true(now_ms() < limit);
+    set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k1");
     wait_until_hanging(faulty);
     set_mode(faulty, FAULTY_FAILS_AND_HANGS);
