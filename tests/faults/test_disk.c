@@ -276,8 +276,15 @@ static void full_disk__refuses_changes_and_goes_on_by_itself(void **state)
     api_assert_header(&fixture->response, "Retry-After", "1");
     check_rounds_while_full(fixture);
 
-    /* a checkpoint that finds no room is given up; the one before stays what it was */
-    assert_false(make_checkpoint(fixture));
+    /* A checkpoint that finds no room is given up; the one before stays what it was. A segment that
+     * was being made when the disk became full has given its room back since: that goes first. */
+    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
+    ballast_fill(fixture->disk);
+    while (make_checkpoint(fixture)) {
+        assert_true(now_ms() < limit);
+        list_checkpoints(fixture, before);
+        ballast_fill(fixture->disk);
+    }
     list_checkpoints(fixture, after);
     assert_string_equal(after, before);
     back_up_to_full_disk(fixture);
@@ -294,7 +301,8 @@ static void full_disk__refuses_changes_and_goes_on_by_itself(void **state)
 
     /* the old checkpoint is good: a start uses it */
     char expected[64];
-    snprintf(expected, sizeof(expected), "checkpoint_lsn=%llu ", strtoull(before, NULL, 16));
+    const char *newest = before + strlen(before) - strlen("0123456789abcdef.ckpt ");
+    snprintf(expected, sizeof(expected), "checkpoint_lsn=%llu ", strtoull(newest, NULL, 16));
     kill_server(fixture);
     start(fixture, "auto");
     assert_non_null(strstr(fixture->api.server.log, expected));
