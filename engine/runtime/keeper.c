@@ -14,11 +14,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "keeper_internal.h"
-#include "scheduling.h"
 
 enum {
     /* How long the thread sleeps when nothing wakes it: checkpoints by time, retention by age. */
@@ -31,6 +31,8 @@ enum {
     KEYS_URGENT_PERCENT = 75,
     /* After a fault in the background. */
     KEEPER_RETRY_SECONDS = 5,
+    /* Connections and commits come first where cores are few. */
+    KEEPER_NICE = 10,
 };
 
 /* --- saying ---------------------------------------------------------------------------------- */
@@ -264,7 +266,7 @@ static void *keeper_main(void *context)
 {
     struct keeper *keeper = context;
     struct pollfd woken = {.fd = keeper->inbox.descriptor, .events = POLLIN};
-    scheduling_prefer_others();
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), KEEPER_NICE);
     while (!atomic_load(&keeper->stop)) {
         inbox_sleep_begin(&keeper->inbox);
         bool busy = keeper_step(keeper);

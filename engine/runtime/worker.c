@@ -20,7 +20,6 @@
 #include "ledger_state.h"
 #include "message.h"
 #include "reader.h"
-#include "scheduling.h"
 #include "worker_internal.h"
 
 enum {
@@ -442,8 +441,6 @@ int worker_attach(struct worker *worker)
         return error;
     worker->thread = pthread_self();
     worker->attached = true;
-    if (!worker->ledger->single_thread)
-        scheduling_prefer_wake_up();
     return 0;
 }
 
