@@ -39,7 +39,7 @@ static const char text[] =
     "                              it is older than that; keys are kept for ever all the same\n"
     "  --retain 100GiB|500MiB      ... or when there is more of it; may stand beside a time\n"
     "  --background-mib N          what checkpoints, key files and backups may read and write\n"
-    "                              in a second; 0 = without limit             [50]\n"
+    "                              in a second; 0 = without limit             [25]\n"
     "\n"
     "Limits\n"
     "  --accounts-max N            room for accounts                         [16777216]\n"

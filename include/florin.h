@@ -224,7 +224,7 @@ struct florin_options {
 };
 
 /* One worker a core, auto io, 64 MiB segments, 16 Mi accounts, 16 Mi keys in memory, a checkpoint
- * every 1 GiB of log, log kept for ever, 50 MiB/s in the background, 5 s. Thread: any. */
+ * every 1 GiB of log, log kept for ever, 25 MiB/s in the background, 5 s. Thread: any. */
 void florin_options_init(struct florin_options *options);
 
 struct florin;

@@ -75,7 +75,7 @@ void florin_options_init(struct florin_options *options)
         .accounts_max = UINT64_C(16) << 20,
         .keys_memory = UINT64_C(16) << 20,
         .checkpoint_bytes = UINT64_C(1) << 30,
-        .background_mib_per_second = 50,
+        .background_mib_per_second = 25,
         .commit_timeout_ms = 5000,
     };
 }
