@@ -130,6 +130,13 @@ bool ledger_sim_said(const struct ledger_sim *sim, const char *event, const char
 /* The number behind `field` in the last line of an event; the test ends when there is none. */
 uint64_t ledger_sim_said_number(const struct ledger_sim *sim, const char *event, const char *field);
 
+/* The next result of worker 0, if one comes within some rounds. */
+bool ledger_sim_take(struct ledger_sim *sim, struct florin_result *result);
+
+/* The next result of worker 0, which is this one, or the test fails. */
+struct florin_result ledger_sim_expect(struct ledger_sim *sim, uint64_t user_data,
+                                       enum florin_status status);
+
 /* Fails the test unless both have the same checkpoints, key files and segments, byte for byte. */
 void ledger_sim_assert_same_files(const struct ledger_sim *copy, const struct ledger_sim *sim);
 

@@ -20,7 +20,7 @@
 
 enum {
     ACCOUNTS = 20,
-    ROUNDS = 50, /* far more than a result needs when nothing is in its way */
+    ROUNDS = 50, /* as many as a result would need, and more */
 };
 
 static int setup(void **state)
@@ -90,27 +90,6 @@ static void submit(struct ledger_sim *sim, unsigned account, const char *key, ui
     struct florin_command command = posting(FLORIN_DEPOSIT, account, key, 1, &texts);
     command.user_data = user_data;
     assert_int_equal(worker_submit(sim->workers[0], &command), FLORIN_APPLIED);
-}
-
-static bool take(struct ledger_sim *sim, struct florin_result *result)
-{
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        ledger_sim_round(sim);
-        if (worker_reap(sim->workers[0], result, 1) == 1)
-            return true;
-    }
-    return false;
-}
-
-static struct florin_result expect(struct ledger_sim *sim, uint64_t user_data,
-                                   enum florin_status status)
-{
-    struct florin_result result;
-    if (!take(sim, &result))
-        fail_msg("no result, expected %d:\n%s", (int)user_data, sim->lines);
-    assert_int_equal(result.user_data, user_data);
-    assert_int_equal(result.status, status);
-    return result;
 }
 
 static void assert_same(const struct florin_result *first, const struct florin_result *again)
@@ -245,12 +224,12 @@ static void answers__do_not_wait_for_a_commit_that_may_never_come(void **state)
         ledger_sim_round(sim);
         fill_disk(sim);
         submit(sim, account, "new", 2);
-        (void)expect(sim, 2, FLORIN_STORAGE_FULL);
+        (void)ledger_sim_expect(sim, 2, FLORIN_STORAGE_FULL);
         submit(sim, account, "old", 3);
-        struct florin_result again = expect(sim, 3, FLORIN_APPLIED);
+        struct florin_result again = ledger_sim_expect(sim, 3, FLORIN_APPLIED);
         assert_same(&first, &again);
         sim_disk_hold_completions(sim->disk, false);
-        (void)expect(sim, 1, FLORIN_APPLIED);
+        (void)ledger_sim_expect(sim, 1, FLORIN_APPLIED);
         make_room(sim);
     }
 }
@@ -273,10 +252,10 @@ look_up__under_way_ends_as_it_would_have_and_what_is_new_behind_it_is_refused(vo
         ledger_sim_round(sim);
         fill_disk(sim);
         sim->reader_rests = false;
-        struct florin_result again = expect(sim, 1, FLORIN_APPLIED);
+        struct florin_result again = ledger_sim_expect(sim, 1, FLORIN_APPLIED);
         assert_true(again.replayed);
         assert_int_equal(again.transaction_id, sim->book->deposits[number].lsn);
-        (void)expect(sim, 2, FLORIN_STORAGE_FULL);
+        (void)ledger_sim_expect(sim, 2, FLORIN_STORAGE_FULL);
         make_room(sim);
     }
     ledger_sim_check(sim, 1);

@@ -22,7 +22,7 @@ enum {
     ACCOUNTS = 20,
     TIMEOUT_MS = 1000,
     MILLISECOND_NS = 1000000,
-    ROUNDS = 50, /* far more than a result needs when nothing is in its way */
+    ROUNDS = 50, /* as many as a result would need, and more */
 };
 
 static int setup_workers(void **state, unsigned workers)
@@ -82,32 +82,10 @@ static void submit_retry(struct ledger_sim *sim, unsigned number, uint64_t user_
     assert_int_equal(worker_submit(sim->workers[0], &command), FLORIN_APPLIED);
 }
 
-/* The next result, if one comes. */
-static bool take(struct ledger_sim *sim, struct florin_result *result)
-{
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        ledger_sim_round(sim);
-        if (worker_reap(sim->workers[0], result, 1) == 1)
-            return true;
-    }
-    return false;
-}
-
-static struct florin_result expect(struct ledger_sim *sim, uint64_t user_data,
-                                   enum florin_status status)
-{
-    struct florin_result result;
-    if (!take(sim, &result))
-        fail_msg("no result, expected %d:\n%s", (int)user_data, sim->lines);
-    assert_int_equal(result.user_data, user_data);
-    assert_int_equal(result.status, status);
-    return result;
-}
-
 static void expect_nothing(struct ledger_sim *sim)
 {
     struct florin_result result;
-    assert_false(take(sim, &result));
+    assert_false(ledger_sim_take(sim, &result));
 }
 
 static unsigned waiting(const struct ledger_sim *sim)
@@ -133,10 +111,10 @@ static void same_key__in_the_same_stage_waits_for_its_record(void **state)
         submit(sim, FLORIN_DEPOSIT, account, "twice", 1);
         submit(sim, FLORIN_DEPOSIT, account, "twice", 2);
         submit(sim, FLORIN_DEPOSIT, account, "twice", 3);
-        struct florin_result first = expect(sim, 1, FLORIN_APPLIED);
+        struct florin_result first = ledger_sim_expect(sim, 1, FLORIN_APPLIED);
         assert_false(first.replayed);
         for (uint64_t i = 2; i <= 3; i++) {
-            struct florin_result again = expect(sim, i, FLORIN_APPLIED);
+            struct florin_result again = ledger_sim_expect(sim, i, FLORIN_APPLIED);
             assert_true(again.replayed);
             assert_int_equal(again.transaction_id, first.transaction_id);
             assert_int_equal(again.balance_minor, first.balance_minor);
@@ -157,8 +135,8 @@ static void same_key__while_its_record_is_in_flight_waits_for_it(void **state)
         expect_nothing(sim);
         assert_int_equal(waiting(sim), 1);
         sim_disk_hold_completions(sim->disk, false);
-        struct florin_result first = expect(sim, 1, FLORIN_APPLIED);
-        struct florin_result again = expect(sim, 2, FLORIN_APPLIED);
+        struct florin_result first = ledger_sim_expect(sim, 1, FLORIN_APPLIED);
+        struct florin_result again = ledger_sim_expect(sim, 2, FLORIN_APPLIED);
         assert_true(again.replayed);
         assert_int_equal(again.transaction_id, first.transaction_id);
     }
@@ -181,18 +159,18 @@ static void commands_on_the_account__wait_behind_a_look_up_in_their_order(void *
         expect_nothing(sim);
         assert_int_equal(waiting(sim), 5);
         submit(sim, FLORIN_READ_ACCOUNT, stranger_to(sim, number), NULL, 9);
-        (void)expect(sim, 9, FLORIN_APPLIED);
+        (void)ledger_sim_expect(sim, 9, FLORIN_APPLIED);
         submit(sim, FLORIN_DEPOSIT, stranger_to(sim, number), NULL, 10);
-        (void)expect(sim, 10, FLORIN_APPLIED);
+        (void)ledger_sim_expect(sim, 10, FLORIN_APPLIED);
         sim->book->balances[stranger_to(sim, number)] += 1;
         expect_nothing(sim);
         sim->reader_rests = false;
-        struct florin_result again = expect(sim, 1, FLORIN_APPLIED);
+        struct florin_result again = ledger_sim_expect(sim, 1, FLORIN_APPLIED);
         assert_true(again.replayed);
-        assert_int_equal(expect(sim, 2, FLORIN_APPLIED).balance_minor, balance);
-        assert_int_equal(expect(sim, 3, FLORIN_APPLIED).balance_minor, balance + 1);
-        assert_int_equal(expect(sim, 4, FLORIN_APPLIED).balance_minor, balance + 1);
-        assert_int_equal(expect(sim, 5, FLORIN_APPLIED).balance_minor, balance);
+        assert_int_equal(ledger_sim_expect(sim, 2, FLORIN_APPLIED).balance_minor, balance);
+        assert_int_equal(ledger_sim_expect(sim, 3, FLORIN_APPLIED).balance_minor, balance + 1);
+        assert_int_equal(ledger_sim_expect(sim, 4, FLORIN_APPLIED).balance_minor, balance + 1);
+        assert_int_equal(ledger_sim_expect(sim, 5, FLORIN_APPLIED).balance_minor, balance);
         assert_int_equal(waiting(sim), 0);
     }
 }
@@ -209,7 +187,7 @@ static void look_ups_of_many_accounts__all_end(void **state)
     sim->reader_rests = false;
     for (unsigned i = 0; i < 100; i++) {
         struct florin_result result;
-        assert_true(take(sim, &result));
+        assert_true(ledger_sim_take(sim, &result));
         assert_true(result.replayed);
         assert_int_equal(result.transaction_id, sim->book->deposits[result.user_data].lsn);
         assert_false(answered[result.user_data]);
@@ -227,14 +205,14 @@ static void full_pool__refuses_and_goes_on_when_there_is_room(void **state)
     expect_nothing(sim);
     assert_int_equal(waiting(sim), LOOKUPS_MAX);
     submit_retry(sim, 7, 5000);
-    (void)expect(sim, 5000, FLORIN_QUEUE_FULL);
+    (void)ledger_sim_expect(sim, 5000, FLORIN_QUEUE_FULL);
     /* not even a read finds a place behind its account's look-up */
     submit(sim, FLORIN_READ_ACCOUNT, sim->book->deposits[0].account, NULL, 5001);
-    (void)expect(sim, 5001, FLORIN_QUEUE_FULL);
+    (void)ledger_sim_expect(sim, 5001, FLORIN_QUEUE_FULL);
     sim->reader_rests = false;
     for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
         struct florin_result result;
-        assert_true(take(sim, &result));
+        assert_true(ledger_sim_take(sim, &result));
         assert_int_equal(result.status, FLORIN_APPLIED);
         assert_true(result.replayed);
     }
@@ -249,7 +227,7 @@ static void deadline__while_the_disk_is_slow_answers_unknown_with_the_durable_ve
     for (unsigned account = 0; account < 4; account++) {
         uint64_t user_data = 0;
         submit(sim, FLORIN_READ_ACCOUNT, account, NULL, user_data);
-        uint64_t version = expect(sim, user_data, FLORIN_APPLIED).version;
+        uint64_t version = ledger_sim_expect(sim, user_data, FLORIN_APPLIED).version;
         sim_disk_hold_completions(sim->disk, true);
         submit(sim, FLORIN_DEPOSIT, account, "slow", 1);
         submit(sim, FLORIN_DEPOSIT, account, "slow", 2);
@@ -259,7 +237,7 @@ static void deadline__while_the_disk_is_slow_answers_unknown_with_the_durable_ve
         bool seen[4] = {false};
         for (unsigned i = 0; i < 3; i++) {
             struct florin_result result;
-            assert_true(take(sim, &result));
+            assert_true(ledger_sim_take(sim, &result));
             /* the third was behind the second, and was never begun */
             assert_int_equal(result.status,
                              result.user_data == 3 ? FLORIN_NOT_COMMITTED : FLORIN_COMMIT_UNKNOWN);
@@ -271,7 +249,7 @@ static void deadline__while_the_disk_is_slow_answers_unknown_with_the_durable_ve
         sim_disk_hold_completions(sim->disk, false);
         expect_nothing(sim);
         submit(sim, FLORIN_DEPOSIT, account, "slow", 4);
-        struct florin_result truth = expect(sim, 4, FLORIN_APPLIED);
+        struct florin_result truth = ledger_sim_expect(sim, 4, FLORIN_APPLIED);
         assert_true(truth.replayed);
         assert_int_equal(truth.version, version + 1);
     }
@@ -295,16 +273,16 @@ static void deadline__while_the_reader_is_slow_is_kept(void **state)
     }
     assert_in_range(wait_ms, 1, TIMEOUT_MS);
     pass_time(TIMEOUT_MS + 1);
-    assert_true(expect(sim, 1, FLORIN_COMMIT_UNKNOWN).version > 0);
-    (void)expect(sim, 2, FLORIN_NOT_COMMITTED);
-    (void)expect(sim, 3, FLORIN_NOT_COMMITTED);
+    assert_true(ledger_sim_expect(sim, 1, FLORIN_COMMIT_UNKNOWN).version > 0);
+    (void)ledger_sim_expect(sim, 2, FLORIN_NOT_COMMITTED);
+    (void)ledger_sim_expect(sim, 3, FLORIN_NOT_COMMITTED);
     expect_nothing(sim);
     /* who comes later waits for the reader all the same, and sees none of them */
     submit(sim, FLORIN_READ_ACCOUNT, account, NULL, 4);
     expect_nothing(sim);
     assert_int_equal(waiting(sim), 2);
     sim->reader_rests = false;
-    assert_int_equal(expect(sim, 4, FLORIN_APPLIED).balance_minor, balance);
+    assert_int_equal(ledger_sim_expect(sim, 4, FLORIN_APPLIED).balance_minor, balance);
     assert_int_equal(waiting(sim), 0);
     expect_nothing(sim);
     ledger_sim_check(sim, 1);
@@ -345,7 +323,7 @@ static void check_late_reader(struct ledger_sim *sim, unsigned number, bool fail
     struct late_reader late = {.sim = sim, .account = sim->book->deposits[number].account};
     int64_t *balance = &sim->book->balances[late.account];
     submit(sim, FLORIN_READ_ACCOUNT, late.account, NULL, 0);
-    uint64_t version = expect(sim, 0, FLORIN_APPLIED).version;
+    uint64_t version = ledger_sim_expect(sim, 0, FLORIN_APPLIED).version;
     char key[16];
     snprintf(key, sizeof(key), "behind %u", number);
     late.key = key;
@@ -365,7 +343,7 @@ static void check_late_reader(struct ledger_sim *sim, unsigned number, bool fail
     assert_false(late.answer.replayed);
     assert_int_equal(late.answer.transaction_id, 0);
     /* what the reader brings then is for nobody: who stood behind goes on, and only that */
-    struct florin_result behind = expect(sim, 2, FLORIN_APPLIED);
+    struct florin_result behind = ledger_sim_expect(sim, 2, FLORIN_APPLIED);
     assert_false(behind.replayed);
     assert_int_equal(behind.version, version + 1);
     assert_int_equal(behind.balance_minor, *balance + 1);
@@ -376,7 +354,7 @@ static void check_late_reader(struct ledger_sim *sim, unsigned number, bool fail
         assert_int_equal(sim->workers[i]->lookups.reading, 0);
     /* its place is used again, by the same key: the truth */
     submit_retry(sim, number, 3);
-    struct florin_result again = expect(sim, 3, FLORIN_APPLIED);
+    struct florin_result again = ledger_sim_expect(sim, 3, FLORIN_APPLIED);
     assert_true(again.replayed);
     assert_int_equal(again.transaction_id, sim->book->deposits[number].lsn);
 }
@@ -417,7 +395,7 @@ static void failed_log__answers_all_who_wait_for_a_look_up(void **state)
     bool seen[4] = {false};
     for (unsigned i = 0; i < 4; i++) {
         struct florin_result result;
-        assert_true(take(sim, &result));
+        assert_true(ledger_sim_take(sim, &result));
         assert_int_equal(result.status, expected[result.user_data]);
         assert_false(seen[result.user_data]);
         seen[result.user_data] = true;
@@ -443,8 +421,8 @@ static void stop__waits_for_look_ups_under_way(void **state)
     expect_nothing(sim);
     assert_false(worker_is_idle(sim->workers[0]));
     sim->reader_rests = false;
-    assert_true(expect(sim, 0, FLORIN_APPLIED).replayed);
-    assert_false(expect(sim, 1, FLORIN_APPLIED).replayed);
+    assert_true(ledger_sim_expect(sim, 0, FLORIN_APPLIED).replayed);
+    assert_false(ledger_sim_expect(sim, 1, FLORIN_APPLIED).replayed);
     ledger_sim_close(sim);
     ledger_sim_open(sim, 1);
     ledger_sim_check_deposits(sim, 1);
@@ -478,8 +456,8 @@ static void checkpoint__goes_on_while_commands_wait_for_look_ups(void **state)
         assert_int_equal(sim->workers[i]->shard.keys.count, 0);
     }
     sim->reader_rests = false;
-    assert_true(expect(sim, 1, FLORIN_APPLIED).replayed);
-    assert_false(expect(sim, 2, FLORIN_APPLIED).replayed);
+    assert_true(ledger_sim_expect(sim, 1, FLORIN_APPLIED).replayed);
+    assert_false(ledger_sim_expect(sim, 2, FLORIN_APPLIED).replayed);
 }
 
 int main(void)
