@@ -553,30 +553,6 @@ void ledger_sim_file(const struct ledger_sim *sim, const char *directory, const 
     memcpy(name + length + 1, listing.names[number], rest + 1);
 }
 
-/* Far more than a result needs when nothing is in its way. */
-enum { TAKE_ROUNDS = 50 };
-
-bool ledger_sim_take(struct ledger_sim *sim, struct florin_result *result)
-{
-    for (unsigned i = 0; i < TAKE_ROUNDS; i++) {
-        ledger_sim_round(sim);
-        if (worker_reap(sim->workers[0], result, 1) == 1)
-            return true;
-    }
-    return false;
-}
-
-struct florin_result ledger_sim_expect(struct ledger_sim *sim, uint64_t user_data,
-                                       enum florin_status status)
-{
-    struct florin_result result;
-    if (!ledger_sim_take(sim, &result))
-        fail_msg("no result, expected %d:\n%s", (int)user_data, sim->lines);
-    assert_int_equal(result.user_data, user_data);
-    assert_int_equal(result.status, status);
-    return result;
-}
-
 void ledger_sim_assert_same_files(const struct ledger_sim *copy, const struct ledger_sim *sim)
 {
     static const char *const directories[] = {"checkpoint", "keys", "log"};

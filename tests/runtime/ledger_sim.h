@@ -130,6 +130,19 @@ bool ledger_sim_said(const struct ledger_sim *sim, const char *event, const char
 /* The number behind `field` in the last line of an event; the test ends when there is none. */
 uint64_t ledger_sim_said_number(const struct ledger_sim *sim, const char *event, const char *field);
 
+/* For the setup of a test: one that is not open yet, and what ends it. ledger_sim_fixture.c */
+struct ledger_sim *ledger_sim_create(void);
+int ledger_sim_teardown(void **state);
+
+/* A checkpoint; then all keys so far are in files, and in no shard. */
+void ledger_sim_move_keys_to_files(struct ledger_sim *sim);
+
+/* A command on an account, with a key of its own or none (NULL). The texts and the key outlive it.
+ */
+struct florin_command ledger_sim_posting(enum florin_command_kind kind, unsigned account,
+                                         const char *key, int64_t amount_minor,
+                                         struct ledger_sim_texts *texts);
+
 /* The next result of worker 0, if one comes within some rounds. */
 bool ledger_sim_take(struct ledger_sim *sim, struct florin_result *result);
 

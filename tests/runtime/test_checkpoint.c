@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/runtime/key_archive.h"
@@ -26,18 +25,8 @@ enum {
 
 static int setup(void **state)
 {
-    struct ledger_sim *sim = malloc(sizeof(*sim));
-    assert_non_null(sim);
-    ledger_sim_init(sim);
+    struct ledger_sim *sim = ledger_sim_create();
     *state = sim;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct ledger_sim *sim = *state;
-    ledger_sim_deinit(sim);
-    free(sim);
     return 0;
 }
 
@@ -385,7 +374,7 @@ static void keys__that_fill_the_memory_do_not_wait_for_a_checkpoint(void **state
 
 int main(void)
 {
-#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, ledger_sim_teardown)
     const struct CMUnitTest tests[] = {
         SIMULATED(checkpoint__while_accounts_change_between_all_slices_recovers_to_the_same),
         SIMULATED(checkpoint__with_accounts_opened_meanwhile_recovers_to_the_same),

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/runtime/worker.h"
@@ -25,20 +24,10 @@ enum {
 
 static int setup(void **state)
 {
-    struct ledger_sim *sim = malloc(sizeof(*sim));
-    assert_non_null(sim);
-    ledger_sim_init(sim);
+    struct ledger_sim *sim = ledger_sim_create();
     ledger_sim_open(sim, 2);
     ledger_sim_open_accounts(sim, ACCOUNTS, 0);
     *state = sim;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct ledger_sim *sim = *state;
-    ledger_sim_deinit(sim);
-    free(sim);
     return 0;
 }
 
@@ -56,38 +45,18 @@ static void make_room(struct ledger_sim *sim)
     assert_int_equal(log_writable(sim->ledger->log), 0);
 }
 
-static void move_keys_to_files(struct ledger_sim *sim)
-{
-    assert_int_equal(ledger_sim_checkpoint(sim), 0);
-    ledger_sim_settle(sim);
-    for (unsigned i = 0; i < sim->worker_count; i++)
-        assert_int_equal(sim->workers[i]->shard.keys.count, 0);
-}
-
-static struct florin_command posting(enum florin_command_kind kind, unsigned account,
-                                     const char *key, int64_t amount,
-                                     struct ledger_sim_texts *texts)
-{
-    struct florin_command command = ledger_sim_read(account, texts);
-    command.kind = kind;
-    command.amount_minor = amount;
-    command.key = key;
-    command.key_length = key == NULL ? 0 : strlen(key);
-    return command;
-}
-
 static struct florin_result post(struct ledger_sim *sim, enum florin_command_kind kind,
                                  unsigned account, const char *key, int64_t amount)
 {
     struct ledger_sim_texts texts;
-    struct florin_command command = posting(kind, account, key, amount, &texts);
+    struct florin_command command = ledger_sim_posting(kind, account, key, amount, &texts);
     return ledger_sim_run(sim, &command);
 }
 
 static void submit(struct ledger_sim *sim, unsigned account, const char *key, uint64_t user_data)
 {
     struct ledger_sim_texts texts;
-    struct florin_command command = posting(FLORIN_DEPOSIT, account, key, 1, &texts);
+    struct florin_command command = ledger_sim_posting(FLORIN_DEPOSIT, account, key, 1, &texts);
     command.user_data = user_data;
     assert_int_equal(worker_submit(sim->workers[0], &command), FLORIN_APPLIED);
 }
@@ -111,7 +80,7 @@ static void applied_key__gets_its_answer_wherever_it_is_kept(void **state)
 {
     struct ledger_sim *sim = *state;
     ledger_sim_deposit(sim, 100);
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     ledger_sim_deposit(sim, 100);
     uint64_t hops = atomic_load(&sim->workers[0]->hops_now);
     fill_disk(sim);
@@ -194,7 +163,7 @@ static void new_change__of_a_client_of_the_library_is_refused_as_well(void **sta
     struct ledger_sim_texts texts[2];
     struct florin_command commands[] = {
         ledger_sim_retry(sim, 0, &texts[0]),
-        posting(FLORIN_DEPOSIT, sim->book->deposits[0].account, "new", 1, &texts[1]),
+        ledger_sim_posting(FLORIN_DEPOSIT, sim->book->deposits[0].account, "new", 1, &texts[1]),
     };
     static const enum florin_status expected[] = {FLORIN_APPLIED, FLORIN_STORAGE_FULL};
     for (unsigned i = 0; i < 2; i++) {
@@ -240,7 +209,7 @@ look_up__under_way_ends_as_it_would_have_and_what_is_new_behind_it_is_refused(vo
 {
     struct ledger_sim *sim = *state;
     ledger_sim_deposit(sim, 8);
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     for (unsigned number = 0; number < 8; number++) {
         struct ledger_sim_texts texts;
         struct florin_command command = ledger_sim_retry(sim, number, &texts);
@@ -263,7 +232,7 @@ look_up__under_way_ends_as_it_would_have_and_what_is_new_behind_it_is_refused(vo
 
 int main(void)
 {
-#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, ledger_sim_teardown)
     const struct CMUnitTest tests[] = {
         SIMULATED(applied_key__gets_its_answer_wherever_it_is_kept),
         SIMULATED(remembered_refusal__is_given_again_and_no_new_one),

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
 
 #include "engine/runtime/keeper_internal.h"
 #include "engine/runtime/worker.h"
@@ -23,20 +22,10 @@ enum {
 
 static int setup(void **state)
 {
-    struct ledger_sim *sim = malloc(sizeof(*sim));
-    assert_non_null(sim);
-    ledger_sim_init(sim);
+    struct ledger_sim *sim = ledger_sim_create();
     ledger_sim_open(sim, 1);
     ledger_sim_open_accounts(sim, ACCOUNTS, 0);
     *state = sim;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct ledger_sim *sim = *state;
-    ledger_sim_deinit(sim);
-    free(sim);
     return 0;
 }
 
@@ -166,7 +155,7 @@ static void worker__sleeps_only_when_nothing_is_wanted(void **state)
 
 int main(void)
 {
-#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, ledger_sim_teardown)
     const struct CMUnitTest tests[] = {
         SIMULATED(call__writes_a_bounded_number_of_images),
         SIMULATED(call__forgets_a_bounded_number_of_keys_and_does_nothing_else_then),

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/runtime/key_archive.h"
@@ -27,30 +26,11 @@ enum {
 
 static int setup(void **state)
 {
-    struct ledger_sim *sim = malloc(sizeof(*sim));
-    assert_non_null(sim);
-    ledger_sim_init(sim);
+    struct ledger_sim *sim = ledger_sim_create();
     ledger_sim_open(sim, 2);
     ledger_sim_open_accounts(sim, ACCOUNTS, 0);
     *state = sim;
     return 0;
-}
-
-static int teardown(void **state)
-{
-    struct ledger_sim *sim = *state;
-    ledger_sim_deinit(sim);
-    free(sim);
-    return 0;
-}
-
-/* All keys so far are in files, and in no shard. */
-static void move_keys_to_files(struct ledger_sim *sim)
-{
-    assert_int_equal(ledger_sim_checkpoint(sim), 0);
-    ledger_sim_settle(sim);
-    for (unsigned i = 0; i < sim->worker_count; i++)
-        assert_int_equal(sim->workers[i]->shard.keys.count, 0);
 }
 
 static struct florin_result retry(struct ledger_sim *sim, unsigned number)
@@ -77,7 +57,7 @@ static void old_key__is_found_in_a_key_file(void **state)
 {
     struct ledger_sim *sim = *state;
     ledger_sim_deposit(sim, 200);
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     ledger_sim_check_deposits(sim, 1);
     struct ledger_keeper_statistics statistics = ledger_sim_statistics(sim);
     assert_int_equal(statistics.lookups_record, 0);
@@ -90,7 +70,7 @@ static void key__is_found_after_a_restart_wherever_it_is(void **state)
     struct ledger_sim *sim = *state;
     for (unsigned i = 0; i < 3; i++) {
         ledger_sim_deposit(sim, 70);
-        move_keys_to_files(sim);
+        ledger_sim_move_keys_to_files(sim);
     }
     ledger_sim_deposit(sim, 30);
     ledger_sim_crash(sim, LEDGER_SIM_KEEP_NONE);
@@ -119,7 +99,7 @@ static void key__of_a_refusal_is_found_with_the_refusal(void **state)
         assert_true(again.replayed);
         assert_int_equal(again.transaction_id, first.transaction_id);
         if (i == 0)
-            move_keys_to_files(sim);
+            ledger_sim_move_keys_to_files(sim);
         if (i == 1) {
             ledger_sim_crash(sim, LEDGER_SIM_KEEP_NONE);
             ledger_sim_open(sim, 1);
@@ -176,11 +156,7 @@ static void forge_hint(struct ledger_sim *sim, unsigned account, const char *tex
 static struct florin_result deposit(struct ledger_sim *sim, unsigned account, const char *key)
 {
     struct ledger_sim_texts texts;
-    struct florin_command command = ledger_sim_read(account, &texts);
-    command.kind = FLORIN_DEPOSIT;
-    command.amount_minor = 1;
-    command.key = key;
-    command.key_length = key == NULL ? 0 : strlen(key);
+    struct florin_command command = ledger_sim_posting(FLORIN_DEPOSIT, account, key, 1, &texts);
     return ledger_sim_run(sim, &command);
 }
 
@@ -193,7 +169,7 @@ static void look_alikes__are_told_apart_by_their_records(void **state)
     assert_int_equal(first.status, FLORIN_APPLIED);
     assert_false(first.replayed);
     assert_int_equal(ledger_sim_statistics(sim).lookups_in_vain, SHARD_OTHERS_MAX);
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     struct florin_result again = deposit(sim, 0, "new");
     assert_true(again.replayed);
     assert_int_equal(again.transaction_id, first.transaction_id);
@@ -207,7 +183,7 @@ static void more_look_alikes_than_are_looked_at__are_not_applied(void **state)
     uint64_t durable = florin_durable_lsn(sim->ledger);
     assert_int_equal(deposit(sim, 0, "new").status, FLORIN_QUEUE_FULL);
     assert_int_equal(florin_durable_lsn(sim->ledger), durable);
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     assert_int_equal(deposit(sim, 0, "new").status, FLORIN_APPLIED);
 }
 
@@ -215,7 +191,7 @@ static void look_alike_in_memory__does_not_hide_a_key_in_a_file(void **state)
 {
     struct ledger_sim *sim = *state;
     struct florin_result first = deposit(sim, 0, "old");
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     for (unsigned i = 0; i < 2; i++)
         forge_hint(sim, 0, "old", deposit(sim, 0, NULL).transaction_id);
     struct florin_result again = deposit(sim, 0, "old");
@@ -251,7 +227,7 @@ static void damaged_block_of_a_key_file__makes_its_keys_unknown_and_never_new(vo
     const unsigned blocks = 3;
     char name[STORAGE_NAME_MAX];
     ledger_sim_deposit(sim, blocks * FILE_BLOCK_KEYS);
-    move_keys_to_files(sim);
+    ledger_sim_move_keys_to_files(sim);
     assert_int_equal(ledger_sim_files(sim, "keys", ""), 1);
     ledger_sim_file(sim, "keys", "", 0, name);
     uint64_t digest = ledger_sim_digest(sim);
@@ -300,7 +276,7 @@ static void io_error_of_a_look_up__makes_a_key_unknown_once(void **state)
             assert_true(retry(sim, i).replayed);
         }
         assert_int_equal(ledger_state(sim->ledger), LEDGER_READY);
-        move_keys_to_files(sim);
+        ledger_sim_move_keys_to_files(sim);
     }
 }
 
@@ -349,7 +325,7 @@ static void keys__are_forgotten_only_when_their_file_is_durable(void **state)
 
 int main(void)
 {
-#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, ledger_sim_teardown)
     const struct CMUnitTest tests[] = {
         SIMULATED(recent_key__is_found_in_the_log),
         SIMULATED(old_key__is_found_in_a_key_file),

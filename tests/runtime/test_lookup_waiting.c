@@ -11,7 +11,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/runtime/reader.h"
@@ -27,9 +26,7 @@ enum {
 
 static int setup_workers(void **state, unsigned workers)
 {
-    struct ledger_sim *sim = malloc(sizeof(*sim));
-    assert_non_null(sim);
-    ledger_sim_init(sim);
+    struct ledger_sim *sim = ledger_sim_create();
     sim->options.commit_timeout_ms = TIMEOUT_MS;
     ledger_sim_open(sim, workers);
     ledger_sim_open_accounts(sim, ACCOUNTS, 0);
@@ -48,14 +45,6 @@ static int setup_alone(void **state)
     return setup_workers(state, 1);
 }
 
-static int teardown(void **state)
-{
-    struct ledger_sim *sim = *state;
-    ledger_sim_deinit(sim);
-    free(sim);
-    return 0;
-}
-
 static void pass_time(uint64_t milliseconds)
 {
     virtual_clock_advance(milliseconds * MILLISECOND_NS);
@@ -65,11 +54,7 @@ static void submit(struct ledger_sim *sim, enum florin_command_kind kind, unsign
                    const char *key, uint64_t user_data)
 {
     struct ledger_sim_texts texts;
-    struct florin_command command = ledger_sim_read(account, &texts);
-    command.kind = kind;
-    command.amount_minor = 1;
-    command.key = key;
-    command.key_length = key == NULL ? 0 : strlen(key);
+    struct florin_command command = ledger_sim_posting(kind, account, key, 1, &texts);
     command.user_data = user_data;
     assert_int_equal(worker_submit(sim->workers[0], &command), FLORIN_APPLIED);
 }
@@ -462,14 +447,14 @@ static void checkpoint__goes_on_while_commands_wait_for_look_ups(void **state)
 
 int main(void)
 {
-#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, ledger_sim_teardown)
     const struct CMUnitTest tests[] = {
         SIMULATED(same_key__in_the_same_stage_waits_for_its_record),
         SIMULATED(same_key__while_its_record_is_in_flight_waits_for_it),
         SIMULATED(commands_on_the_account__wait_behind_a_look_up_in_their_order),
         SIMULATED(look_ups_of_many_accounts__all_end),
         cmocka_unit_test_setup_teardown(full_pool__refuses_and_goes_on_when_there_is_room,
-                                        setup_alone, teardown),
+                                        setup_alone, ledger_sim_teardown),
         SIMULATED(deadline__while_the_disk_is_slow_answers_unknown_with_the_durable_version),
         SIMULATED(deadline__while_the_reader_is_slow_is_kept),
         SIMULATED(deadline__while_the_reader_reads_is_kept_and_the_late_result_is_for_nobody),

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/runtime/checkpoint_file.h"
@@ -25,19 +24,9 @@ enum {
 
 static int setup(void **state)
 {
-    struct ledger_sim *sim = malloc(sizeof(*sim));
-    assert_non_null(sim);
-    ledger_sim_init(sim);
+    struct ledger_sim *sim = ledger_sim_create();
     sim->segment_bytes = SMALL_SEGMENT;
     *state = sim;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct ledger_sim *sim = *state;
-    ledger_sim_deinit(sim);
-    free(sim);
     return 0;
 }
 
@@ -375,7 +364,7 @@ static void merge__gives_way_to_who_holds_the_files(void **state)
 
 int main(void)
 {
-#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIMULATED(test) cmocka_unit_test_setup_teardown(test, setup, ledger_sim_teardown)
     const struct CMUnitTest tests[] = {
         SIMULATED(log__is_kept_for_ever_without_a_rule),
         SIMULATED(log__stays_until_there_are_two_checkpoints),

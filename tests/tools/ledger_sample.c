@@ -2,6 +2,7 @@
 #include "ledger_sample.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -332,4 +333,26 @@ void sample_flip(const char *path, uint64_t offset, uint8_t mask)
     bytes[offset] ^= mask;
     sample_write_file(path, bytes, length);
     free(bytes);
+}
+
+void sample_visit_files(const struct sample *sample, void (*visit)(void *context, const char *name),
+                        void *context)
+{
+    static const char *const folders[] = {"checkpoint", "keys", "log"};
+    visit(context, "meta");
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        char path[SAMPLE_PATH_MAX];
+        int written = snprintf(path, sizeof(path), "%s/%s", sample->directory, folders[i]);
+        assert(written > 0 && written < SAMPLE_PATH_MAX);
+        DIR *stream = opendir(path);
+        const struct dirent *entry;
+        assert(stream != NULL);
+        while ((entry = readdir(stream)) != NULL) {
+            char name[SAMPLE_NAME_BYTES];
+            snprintf(name, sizeof(name), "%s/%.50s", folders[i], entry->d_name);
+            if (entry->d_name[0] != '.')
+                visit(context, name);
+        }
+        (void)closedir(stream);
+    }
 }

@@ -17,6 +17,7 @@ enum {
     SAMPLE_SEGMENT_BYTES = 64 * 1024,
     SAMPLE_ACCOUNTS = 20,
     SAMPLE_PATH_MAX = 4096,
+    SAMPLE_NAME_BYTES = 64, /* of a file, from its directory on */
 };
 
 struct sample {
@@ -66,6 +67,10 @@ uint64_t sample_last_lsn(const char *directory);
 
 /* cp -a */
 void sample_copy(const char *from, const char *to);
+
+/* Every file of its closed directory, named from there: "meta", "log/...". */
+void sample_visit_files(const struct sample *sample, void (*visit)(void *context, const char *name),
+                        void *context);
 
 /* Whether two files or trees hold the same bytes. */
 int sample_differ(const char *left, const char *right);

@@ -51,11 +51,10 @@ enum {
     /* One ledger that was brought back in so many is opened and goes on. */
     OPEN_EVERY = 20,
     ORIGINALS_MAX = 64,
-    NAME_BYTES = 64,
 };
 
 struct original {
-    char name[NAME_BYTES];
+    char name[SAMPLE_NAME_BYTES];
     uint8_t *bytes;
     size_t length;
 };
@@ -241,34 +240,15 @@ static int repair(const struct crash_test *test, const char *directory, unsigned
                             NOW_NS + second * SECOND_NS, no_line, NULL, problem);
 }
 
-static void keep_original(struct crash_test *test, const char *name)
+static void keep_original(void *context, const char *name)
 {
+    struct crash_test *test = context;
     char path[SAMPLE_PATH_MAX];
     assert_true(test->original_count < ORIGINALS_MAX);
     struct original *original = &test->originals[test->original_count++];
     snprintf(original->name, sizeof(original->name), "%s", name);
     join(test->sample->directory, name, path);
     original->bytes = sample_read_file(path, &original->length);
-}
-
-static void keep_originals(struct crash_test *test)
-{
-    static const char *const folders[] = {"log", "checkpoint", "keys"};
-    keep_original(test, "meta");
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char path[SAMPLE_PATH_MAX];
-        join(test->sample->directory, folders[i], path);
-        DIR *stream = opendir(path);
-        const struct dirent *entry;
-        assert_non_null(stream);
-        while ((entry = readdir(stream)) != NULL) {
-            char name[NAME_BYTES];
-            snprintf(name, sizeof(name), "%s/%.50s", folders[i], entry->d_name);
-            if (entry->d_name[0] != '.')
-                keep_original(test, name);
-        }
-        (void)closedir(stream);
-    }
 }
 
 static bool is_original(const struct original *original, const char *directory)
@@ -352,7 +332,7 @@ static void check_repair(struct crash_test *test, const char *found)
 static void damage_frame(struct crash_test *test, uint64_t lsn)
 {
     for (unsigned segment = 1;; segment++) {
-        char name[NAME_BYTES];
+        char name[SAMPLE_NAME_BYTES];
         char path[SAMPLE_PATH_MAX];
         size_t length;
         snprintf(name, sizeof(name), "log/%016u.wal", segment);
@@ -380,7 +360,7 @@ static void crash_repair(struct crash_test *test, uint64_t first_dropped_lsn, bo
     test->digest = sample_digest(directory, test->lsn).digest;
     if (is_damaged)
         damage_frame(test, first_dropped_lsn);
-    keep_originals(test);
+    sample_visit_files(test->sample, keep_original, test);
     recorded_disk_start(directory);
     int error = repair(test, directory, 0, &problem);
     struct recording *recording = recorded_disk_stop();

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,7 +32,6 @@
 enum {
     SECTOR = 512,
     DENSE_BYTES = 600,
-    NAME_BYTES = 64,
     /* A file that is taken at every byte. */
     SMALL_BYTES = 4096,
 };
@@ -42,6 +40,7 @@ struct fixture {
     struct sample *sample;
     struct verify_report report;
     unsigned cut_off;
+    unsigned files;
 };
 
 /* One checkpoint, one key file, two segments in use; closed. */
@@ -93,8 +92,9 @@ static void expect_damage(struct fixture *fixture, const char *name, size_t leng
     fixture->cut_off++;
 }
 
-static void cut_file(struct fixture *fixture, const char *name)
+static void cut_file(void *context, const char *name)
 {
+    struct fixture *fixture = context;
     char path[SAMPLE_PATH_MAX];
     size_t size;
     int written = snprintf(path, sizeof(path), "%s/data/%s", fixture->sample->base, name);
@@ -108,33 +108,15 @@ static void cut_file(struct fixture *fixture, const char *name)
     }
     sample_write_file(path, bytes, size);
     free(bytes);
+    fixture->files++;
 }
 
 static void truncation__of_every_file_is_found_and_named(void **state)
 {
-    static const char *const folders[] = {"checkpoint", "keys", "log"};
     struct fixture *fixture = *state;
-    unsigned files = 1;
-    cut_file(fixture, "meta");
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char path[SAMPLE_PATH_MAX];
-        int written = snprintf(path, sizeof(path), "%s/data/%s", fixture->sample->base, folders[i]);
-        assert_true(written > 0 && written < SAMPLE_PATH_MAX);
-        DIR *stream = opendir(path);
-        const struct dirent *entry;
-        assert_non_null(stream);
-        while ((entry = readdir(stream)) != NULL) {
-            char name[NAME_BYTES];
-            snprintf(name, sizeof(name), "%s/%.50s", folders[i], entry->d_name);
-            if (entry->d_name[0] == '.')
-                continue;
-            cut_file(fixture, name);
-            files++;
-        }
-        (void)closedir(stream);
-    }
-    print_message("%u files, %u lengths\n", files, fixture->cut_off);
-    assert_true(files >= 5);
+    sample_visit_files(fixture->sample, cut_file, fixture);
+    print_message("%u files, %u lengths\n", fixture->files, fixture->cut_off);
+    assert_true(fixture->files >= 5);
     assert_int_equal(verify_directory(fixture->sample->directory, NULL, NULL, &fixture->report), 0);
 }
 
