@@ -69,17 +69,38 @@ extern "C" {
     X(INVALID_BALANCE, 15, "invalid_request", REJECTED,                                            \
       "The opening balance must not be negative or below the minimum balance")                     \
     X(INVALID_METADATA, 16, "invalid_request", REJECTED, "Metadata is at most 1024 bytes of JSON") \
+    X(INVALID_LEGS, 17, "invalid_request", REJECTED,                                               \
+      "A posting has 2 to 64 legs, each a debit or a credit")                                      \
+    X(SAME_ACCOUNT, 18, "invalid_request", REJECTED, "A transfer needs two accounts")              \
+    X(INVALID_CHANGE, 19, "invalid_request", REJECTED, "There is nothing to change, or not so")    \
     X(KEY_REUSED, 20, "idempotency_key_reused", REJECTED, "Duplicate transaction")                 \
     X(ACCOUNT_NOT_FOUND, 30, "account_not_found", REJECTED, "Account not found")                   \
     X(ACCOUNT_EXISTS, 31, "account_exists", REJECTED,                                              \
       "An account of this id exists with other content")                                           \
+    X(HOLD_NOT_FOUND, 32, "hold_not_found", REJECTED, "Hold not found")                            \
+    X(TRANSACTION_NOT_FOUND, 33, "transaction_not_found", REJECTED, "Transaction not found")       \
+    X(ACCOUNT_FROZEN, 34, "account_frozen", REJECTED, "The account is frozen")                     \
+    X(ACCOUNT_CLOSED, 35, "account_closed", REJECTED, "The account is closed")                     \
+    X(CURRENCY_MISMATCH, 36, "currency_mismatch", REJECTED,                                        \
+      "The accounts have different currencies")                                                    \
+    X(UNBALANCED, 37, "unbalanced", REJECTED, "Debits and credits differ")                         \
+    X(NOT_REVERSIBLE, 38, "not_reversible", REJECTED, "This transaction cannot be reversed")       \
     X(VERSION_MISMATCH, 40, "version_mismatch", REJECTED, "Version mismatch")                      \
     X(PRECONDITION_FAILED, 41, "precondition_failed", REJECTED, "Version mismatch")                \
+    X(BALANCE_CONDITION, 42, "balance_condition_failed", REJECTED,                                 \
+      "The balance is less than expected")                                                         \
     X(INSUFFICIENT_BALANCE, 50, "insufficient_balance", REJECTED, "Insufficient Balance")          \
     X(BALANCE_OVERFLOW, 51, "balance_overflow", REJECTED,                                          \
       "The balance would exceed what an account can hold")                                         \
+    X(HOLD_RESOLVED, 52, "hold_resolved", REJECTED, "The hold is captured, voided or expired")     \
+    X(HOLD_EXCEEDED, 53, "hold_exceeded", REJECTED, "The hold is smaller than that")               \
+    X(ACCOUNT_NOT_EMPTY, 54, "account_not_empty", REJECTED,                                        \
+      "An account is closed at a balance of zero and without holds")                               \
+    X(REVERSAL_EXCEEDED, 55, "reversal_exceeded", REJECTED,                                        \
+      "Less than that is left of the transaction")                                                 \
     X(ACCOUNTS_FULL, 60, "accounts_full", NOT_APPLIED, "No room for another account")              \
     X(KEYS_FULL, 61, "keys_full", NOT_APPLIED, "No room for another idempotency key")              \
+    X(HOLDS_FULL, 62, "holds_full", NOT_APPLIED, "No room for another hold")                       \
     X(QUEUE_FULL, 70, "too_many_requests", NOT_APPLIED, "Too many requests in flight")             \
     X(STORAGE_FULL, 71, "storage_full", NOT_APPLIED, "The disk is full")                           \
     X(NOT_COMMITTED, 72, "not_committed", NOT_APPLIED, "Server Crashes")                           \
@@ -109,7 +130,16 @@ enum florin_command_kind {
     FLORIN_DEPOSIT = 1,
     FLORIN_WITHDRAW = 2,
     FLORIN_OPEN_ACCOUNT = 3,
-    FLORIN_READ_ACCOUNT = 16, /* balance, version and all else of one account; not logged */
+    FLORIN_CHANGE_ACCOUNT = 4, /* limit, status, metadata */
+    FLORIN_TRANSFER = 5,       /* account -> to */
+    FLORIN_POSTING = 6,        /* legs; debits equal credits in each currency */
+    FLORIN_HOLD = 7,           /* sets money of the account aside */
+    FLORIN_CAPTURE = 8,        /* takes what a hold has set aside, all or less, and ends the hold */
+    FLORIN_VOID = 9,           /* ends a hold */
+    FLORIN_EXPIRE = 10,        /* in the log only: the time of a hold was over */
+    FLORIN_REVERSE = 11,       /* undoes a transaction, all or a part */
+    FLORIN_BATCH = 12,         /* legs that need not balance, all or nothing */
+    FLORIN_READ_ACCOUNT = 16,  /* balance, version and all else of one account; not logged */
 };
 
 /* Decimals of a currency (USD 2, JPY 0, KWD 3), or -1 for an unknown code. Thread: any. */
@@ -130,6 +160,46 @@ enum florin_field {
     FLORIN_FIELD_BALANCE,
     FLORIN_FIELD_MINIMUM_BALANCE,
     FLORIN_FIELD_METADATA,
+    FLORIN_FIELD_TO,
+    FLORIN_FIELD_EXPECTED_TO_VERSION,
+    FLORIN_FIELD_EXPECTED_BALANCE,
+    FLORIN_FIELD_LEGS,
+    FLORIN_FIELD_EXPIRES_IN,
+    FLORIN_FIELD_TARGET, /* the hold, or the transaction to reverse */
+    FLORIN_FIELD_STATUS,
+};
+
+/* Numbers are written into the log. */
+enum florin_account_status {
+    FLORIN_ACCOUNT_OPEN = 0,
+    FLORIN_ACCOUNT_FROZEN = 1, /* neither debits nor credits, but as_admin */
+    FLORIN_ACCOUNT_CLOSED = 2, /* final; the balance is zero */
+};
+
+/* Which way money moves. Numbers are written into the log. */
+enum florin_direction {
+    FLORIN_CREDIT = 1, /* into the account */
+    FLORIN_DEBIT = 2,  /* out of it */
+};
+
+/* One account's part of a posting. Conditions look at the account as it is before the posting, also
+ * when an earlier leg is of the same account. */
+struct florin_leg {
+    const char *account;
+    size_t account_length;
+    enum florin_direction direction;
+    int64_t amount_minor;      /* > 0; a decimal when the command's amount_is_decimal is set */
+    uint8_t amount_scale;      /* 0 to 18 */
+    uint64_t expected_version; /* 0: any */
+    bool has_expected_balance;
+    int64_t expected_balance_minor; /* at least; minor units */
+};
+
+/* What FLORIN_CHANGE_ACCOUNT changes; the rest stays. */
+enum florin_change {
+    FLORIN_CHANGE_STATUS = 1,
+    FLORIN_CHANGE_MINIMUM_BALANCE = 2,
+    FLORIN_CHANGE_METADATA = 4,
 };
 
 /* One request to the ledger. Strings need no terminator; they are copied by florin_submit(). */
@@ -157,16 +227,51 @@ struct florin_command {
      * remembered as that (HTTP's If-Match). */
     bool expected_by_precondition;
 
+    /* The balance that the account must have at least, before the change; minor units. */
+    bool has_expected_balance;
+    int64_t expected_balance_minor;
+
+    /* Decides as if it were to be applied, and changes, logs and remembers nothing. */
+    bool dry_run;
+    /* May move money of frozen accounts. */
+    bool as_admin;
+
+    /* Transfer: the credited account. Capture: the same, or length 0: the money leaves the ledger.
+     */
+    const char *to;
+    size_t to_length;
+    uint64_t expected_to_version; /* 0: any */
+
+    /* Posting, batch: 2 (a batch: 1) to FLORIN_LEGS_MAX. `account` is that of the first leg: the
+     * key is unique there. Key, dry_run, as_admin, amount_is_decimal and expected_by_precondition
+     * above are of the whole; all else stands in the legs. */
+    const struct florin_leg *legs;
+    size_t leg_count;
+
+    /* Capture, void: the hold's id (transaction_id of the result that made it), `account` is the
+     * hold's. Reverse: the transaction. An amount of 0 captures or reverses all that is left. */
+    uint64_t target_id;
+    /* Hold: after which it ends by itself; 0: never. */
+    uint64_t expires_in_ns;
+
+    /* Change: FLORIN_CHANGE_... or-ed; minimum_balance_minor and metadata as below. */
+    unsigned changes;
+    enum florin_account_status account_status;
+
     /* Open only. */
     const char *currency; /* ISO 4217 code; NULL: USD */
     size_t currency_length;
+    /* Open, change. */
     int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn */
     const char *metadata;          /* kept and compared byte by byte; length 0: none */
     size_t metadata_length;
 };
 
 /* What became of it. `balance_minor`, `version` are the account's after an applied command, and
- * at the moment of the refusal for a refused one; for NOT_COMMITTED and COMMIT_UNKNOWN the
+ * at the moment of the refusal for a refused one. Of a posting they are those of the first leg's
+ * account, after all legs; of one that was refused, of the account of the leg that `leg` names. A
+ * hold and its end show in balance_minor what is available (balance - held), for that is what they
+ * change. A transaction with all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the
  * version is the last durable one. Zero where there is no such account.
  */
 struct florin_result {
@@ -175,6 +280,8 @@ struct florin_result {
     enum florin_command_kind kind;
     bool replayed;           /* the key was seen before: this is the first answer again */
     enum florin_field field; /* KEY_REUSED: what differs; INVALID_*: what is wrong */
+    uint8_t leg;             /* which one a refusal speaks of; a transfer's are account and to */
+    enum florin_account_status account_status; /* reads, opens, changes */
     uint64_t transaction_id; /* position of its record in the log (LSN); 0: not logged */
     int64_t amount_minor;
     int64_t balance_minor;
@@ -182,7 +289,9 @@ struct florin_result {
     uint64_t time_ns; /* Unix time of the record; for reads: of the opening */
     char currency[FLORIN_CURRENCY_MAX + 1];
     uint8_t exponent;              /* decimals of the currency */
-    int64_t minimum_balance_minor; /* of the account; reads and opens */
+    int64_t minimum_balance_minor; /* of the account; reads, opens, changes */
+    int64_t held_minor;            /* likewise */
+    uint64_t expires_ns;           /* hold: Unix time; 0: never */
     /* Reads and opens: the account's metadata, NULL without. Valid until the next call with
      * the same client (or worker). */
     const char *metadata;
@@ -202,6 +311,7 @@ struct florin_options {
     enum florin_io io;
     uint64_t segment_bytes; /* of one log file; a multiple of 1 MiB, 4 MiB to 1 GiB */
     uint64_t accounts_max;  /* address space is reserved for these, memory as they come */
+    uint64_t holds_max;     /* active ones of the whole ledger; likewise */
     /* Idempotency keys that are held in memory, 21 to 30 bytes each: when half of that is used, the
      * older ones move to files with 2 bytes of memory a key, where they are kept for ever. */
     uint64_t keys_memory;

@@ -63,8 +63,7 @@
 #include "key_table.h"
 #include "record.h"
 
-/* Marks a provisional LSN, whose lower bits are the record's place in the stage. */
-#define SHARD_LSN_PROVISIONAL (RECORD_LSN_MAX + 1)
+#define SHARD_LSN_PROVISIONAL RECORD_LSN_PROVISIONAL
 
 enum {
     /* Records of one stage: a quarter of a full group, so that several workers share one. */
@@ -79,6 +78,7 @@ struct shard_options {
     const struct hash_secret *secret; /* outlives the shard */
     uint64_t accounts_max;
     uint64_t keys_memory; /* keys that memory holds; older ones are in key files */
+    uint64_t holds_max;
 };
 
 struct shard_staged {
@@ -99,6 +99,7 @@ struct shard {
     const struct hash_secret *secret;
     struct account_table accounts;
     struct key_table keys;
+    struct hold_table holds;
     struct shard_stage stage;
     uint64_t last_time_ns;
     /* What is known of the key files. Never NULL; no files at init. The caller replaces it between
@@ -170,10 +171,9 @@ void shard_stage_clear(struct shard *shard);
 /* Forgets up to `count_max` keys that the key files have, oldest first; returns how many. */
 uint32_t shard_forget_keys(struct shard *shard, uint32_t count_max);
 
-/* The LSN of a sealed stage that a provisional one stood for; others come back as they are. */
 static inline uint64_t shard_final_lsn(uint64_t lsn, uint64_t first_lsn)
 {
-    return (lsn & SHARD_LSN_PROVISIONAL) ? first_lsn + (lsn & ~SHARD_LSN_PROVISIONAL) : lsn;
+    return record_final_lsn(lsn, first_lsn);
 }
 
 /* --- replay (shard_replay.c) ---------------------------------------------------------------- */
@@ -188,7 +188,9 @@ static inline uint64_t shard_final_lsn(uint64_t lsn, uint64_t first_lsn)
     X(ACCOUNT_TWICE, "an account opened twice")                                                    \
     X(VERSION_GAP, "the version does not follow the one before")                                   \
     X(BALANCE_WRONG, "the balance does not follow from the one before and the amount")             \
-    X(PREVIOUS_WRONG, "the account's record before is another one")
+    X(PREVIOUS_WRONG, "the account's record before is another one")                                \
+    X(HOLD_WRONG, "a hold that is not there, or is there already, or of another amount")           \
+    X(CURRENCY_WRONG, "the exponent or currency is not the account's")
 
 enum shard_replay {
 #define X(name, text) SHARD_REPLAY_##name,
@@ -198,7 +200,9 @@ enum shard_replay {
 
 const char *shard_replay_text(enum shard_replay replay);
 
-/* Applies a record of the log. The caller passes only records of this shard, in log order.
+/* Applies a record of the log to the account of its fixed part. The caller passes only records of
+ * this shard, in log order. Legs come one by one, in their order, after it: those of this shard
+ * only, with the record that they stand in, which may be of another shard.
  *
  * A record that the account has already (it came from a checkpoint, or the record was replayed
  * before) answers OLDER. Its key, like any other, is added to memory when it is behind
@@ -206,8 +210,12 @@ const char *shard_replay_text(enum shard_replay replay);
 __attribute__((warn_unused_result)) enum shard_replay
 shard_replay(struct shard *shard, const struct record *record, uint64_t account_hash, uint64_t lsn);
 
-/* Walks all accounts and keys and asserts what must hold (balance >= minimum, version > 0, found by
- * its own id; keys in order). For tests and after recovery. */
+__attribute__((warn_unused_result)) enum shard_replay
+shard_replay_leg(struct shard *shard, const struct record *record, const struct record_leg *leg,
+                 uint64_t account_hash, uint64_t lsn);
+
+/* Walks all accounts, holds and keys and asserts what must hold (balance >= minimum, version > 0,
+ * found by its own id; keys in order). For tests and after recovery. */
 void shard_audit(const struct shard *shard);
 
 /* --- checkpoints and sums (shard_checkpoint.c) ---------------------------------------------- */
