@@ -158,6 +158,7 @@ struct shard_answer {
     uint64_t wait_lsn;           /* 0: nothing to wait for; may be provisional */
     uint32_t account_slot;       /* SHARD_NO_SLOT: no account involved */
     bool staged;                 /* it appended a record */
+    uint8_t raised;              /* versions that this has added to the account */
     /* With another value than NONE nothing was decided or changed, and result.status and wait_lsn
      * mean nothing. */
     enum shard_lookup lookup;

@@ -114,6 +114,7 @@ void shard_execute_open(struct shard *shard, const struct florin_command *comman
     shard_stage_record(shard, &record, account, SHARD_NO_SLOT, SHARD_NO_SLOT);
     shard_answer_with_details(shard, account, answer);
     result->transaction_id = account->last_lsn;
+    answer->raised = 1;
     answer->staged = true;
 }
 
@@ -194,7 +195,7 @@ static void apply_change(struct shard *shard, struct account *account, const str
         account_table_set_metadata(&shard->accounts, account, change->metadata,
                                    change->metadata_length);
     account->floor_minor = floor_minor;
-    account->flags = (uint8_t)((account->flags & ~ACCOUNT_STATUS_MASK) | (unsigned)change->status);
+    account->flags = (uint8_t)((account->flags & ACCOUNT_CLAIMED) | (unsigned)change->status);
     account->version++;
     struct record record = {
         .kind = FLORIN_CHANGE_ACCOUNT,
@@ -241,6 +242,7 @@ void shard_execute_change(struct shard *shard, const struct florin_command *comm
     apply_change(shard, account, &change, floor_minor, shard_next_time(shard, now_ns), command);
     shard_answer_with_details(shard, account, answer);
     result->transaction_id = account->last_lsn;
+    answer->raised = 1;
     answer->staged = true;
 }
 

@@ -238,5 +238,6 @@ void shard_answer_staged(const struct shard *shard, const struct account *accoun
     answer->result.version = account->version;
     answer->result.time_ns = shard->last_time_ns;
     answer->wait_lsn = account->last_lsn;
+    answer->raised = answer->result.status == FLORIN_APPLIED;
     answer->staged = true;
 }

@@ -157,6 +157,9 @@ static void commit(struct shard *shard, struct posting *posting,
     answer->result.transaction_id = lsn;
     answer->result.time_ns = time_ns;
     answer->wait_lsn = lsn;
+    if (decision->status == FLORIN_APPLIED)
+        answer->raised =
+            (uint8_t)(posting->accounts[0].version_after - posting->accounts[0].version);
     answer->staged = true;
 }
 
