@@ -73,6 +73,7 @@ void florin_options_init(struct florin_options *options)
         .io = FLORIN_IO_AUTO,
         .segment_bytes = UINT64_C(64) << 20,
         .accounts_max = UINT64_C(16) << 20,
+        .holds_max = UINT64_C(1) << 20,
         .keys_memory = UINT64_C(16) << 20,
         .checkpoint_bytes = UINT64_C(1) << 30,
         .background_mib_per_second = 25,
@@ -88,6 +89,7 @@ static bool options_are_valid(const struct florin_options *options)
            options->workers <= FLORIN_WORKERS_MAX && options->segment_bytes % mebibyte == 0 &&
            options->segment_bytes >= 4 * mebibyte && options->segment_bytes <= 1024 * mebibyte &&
            options->accounts_max >= 1 && options->accounts_max <= entries_max &&
+           options->holds_max >= 1 && options->holds_max <= entries_max &&
            options->keys_memory >= 1 && options->keys_memory <= entries_max &&
            options->commit_timeout_ms > 0 && options->io <= FLORIN_IO_POSIX;
 }
