@@ -12,7 +12,7 @@
 
 #include "clock.h"
 #include "ledger_state.h"
-#include "message.h"
+#include "worker.h"
 #include "worker_internal.h"
 
 /* --- claims --------------------------------------------------------------------------------- */
