@@ -357,9 +357,7 @@ static bool has_messages(struct worker *worker)
     for (unsigned number = 0; number < count; number++) {
         struct endpoint *endpoint =
             atomic_load_explicit(&ledger->endpoints[number], memory_order_acquire);
-        if (number != worker->number &&
-            (!ring_is_empty(&endpoint->links[worker->number].requests) ||
-             !ring_is_empty(&endpoint->links[worker->number].postings)))
+        if (number != worker->number && !ring_is_empty(&endpoint->links[worker->number].requests))
             return true;
     }
     return false;
@@ -390,6 +388,9 @@ int worker_wait_ms(struct worker *worker)
         return 0;
     bool stuck = !stage_room(worker) || !waiters_room(worker) || !line_room(worker);
     if (keeper_wants(worker))
+        return 0;
+    /* these need no room */
+    if (worker_has_postings_to_take(worker))
         return 0;
     if (worker->line_moves || coordinator_next_ready(&worker->coordinator) != COORDINATOR_NONE)
         return stuck ? WORKER_RETRY_MS : 0;
