@@ -265,7 +265,9 @@ struct florin_command {
     const char *currency; /* ISO 4217 code; NULL: USD */
     size_t currency_length;
     /* Open, change. */
-    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn */
+    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn; a decimal as
+                                      amount_minor is */
+    uint8_t minimum_balance_scale; /* 0 to 18 */
     const char *metadata;          /* kept and compared byte by byte; length 0: none */
     size_t metadata_length;
 };
