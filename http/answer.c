@@ -443,7 +443,6 @@ void answer_balance(struct answer *answer, const struct florin_result *result,
     tag_version(answer, result->version);
 }
 
-/* A try ends without a time: nothing was opened or changed. */
 static void write_account(struct answer *answer, const struct florin_result *result, const char *id,
                           size_t id_length, const struct answer_style *style)
 {
@@ -462,9 +461,9 @@ static void write_account(struct answer *answer, const struct florin_result *res
     answer_member_money(answer, "minimumBalance", result->minimum_balance_minor, result, style);
     json_text_member_string(&answer->body, "status",
                             change_request_status_name(result->account_status));
-    if (!style->dry_run) {
-        json_text_member(&answer->body,
-                         result->kind == FLORIN_CHANGE_ACCOUNT ? "timestamp" : "createdAt");
+    /* An account that was only tried has no time. */
+    if (!style->dry_run || result->kind != FLORIN_OPEN_ACCOUNT) {
+        json_text_member(&answer->body, "createdAt");
         json_text_time(&answer->body, result->time_ns);
     }
     json_text_member(&answer->body, "metadata");

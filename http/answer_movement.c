@@ -12,32 +12,10 @@
 #include "public_id.h"
 #include "transfer_request.h"
 
-/* The field that a refusal is about: the engine's word where it has one. */
+/* The field that a refusal is about. */
 static enum florin_field field_of(const struct florin_result *result)
 {
-    static const struct {
-        enum florin_status status;
-        enum florin_field field;
-    } rows[] = {
-        {FLORIN_INVALID_LEGS, FLORIN_FIELD_LEGS},
-        {FLORIN_SAME_ACCOUNT, FLORIN_FIELD_TO},
-        {FLORIN_ACCOUNT_NOT_FOUND, FLORIN_FIELD_ACCOUNT},
-        {FLORIN_ACCOUNT_FROZEN, FLORIN_FIELD_ACCOUNT},
-        {FLORIN_ACCOUNT_CLOSED, FLORIN_FIELD_ACCOUNT},
-        {FLORIN_CURRENCY_MISMATCH, FLORIN_FIELD_ACCOUNT},
-        {FLORIN_UNBALANCED, FLORIN_FIELD_LEGS},
-        {FLORIN_VERSION_MISMATCH, FLORIN_FIELD_EXPECTED_VERSION},
-        {FLORIN_BALANCE_CONDITION, FLORIN_FIELD_EXPECTED_BALANCE},
-        {FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_AMOUNT},
-        {FLORIN_BALANCE_OVERFLOW, FLORIN_FIELD_AMOUNT},
-    };
-    if (result->field != FLORIN_FIELD_NONE)
-        return result->field;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].status == result->status)
-            return rows[i].field;
-    }
-    return FLORIN_FIELD_NONE;
+    return result->status == FLORIN_ACCOUNT_NOT_FOUND ? FLORIN_FIELD_ACCOUNT : result->field;
 }
 
 /* Whether a refusal is about one account of several. A reused key and an unbalanced posting are of
@@ -61,10 +39,11 @@ void answer_transfer(struct answer *answer, const struct florin_result *result,
     char id[PUBLIC_ID_TRANSACTION_BYTES];
     enum florin_field field = field_of(result);
     if (is_of_one(field, result)) {
-        subject.account = result->leg == 0 ? &echo->account : &echo->to;
-        if (result->leg == 1 && field == FLORIN_FIELD_ACCOUNT)
+        bool is_to = result->leg == 1 || field == FLORIN_FIELD_TO;
+        subject.account = is_to ? &echo->to : &echo->account;
+        if (is_to && field == FLORIN_FIELD_ACCOUNT)
             field = FLORIN_FIELD_TO;
-        if (result->leg == 1 && field == FLORIN_FIELD_EXPECTED_VERSION)
+        if (is_to && field == FLORIN_FIELD_EXPECTED_VERSION)
             field = FLORIN_FIELD_EXPECTED_TO_VERSION;
     }
     set_field(&subject, transfer_request_field(field));
@@ -122,8 +101,6 @@ static bool refuse_hold(struct answer *answer, const struct florin_result *resul
     if (result->leg == 1 && echo->to.length > 0 && is_of_one(field_of(result), result)) {
         subject.account = &echo->to;
         field = FLORIN_FIELD_TO;
-    } else if (result->status == FLORIN_HOLD_EXCEEDED) {
-        field = FLORIN_FIELD_AMOUNT;
     }
     set_field(&subject, transaction_request_field(field, echo->spelling));
     return answer_refuse_result(answer, result, &subject, style);

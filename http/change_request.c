@@ -74,6 +74,11 @@ bool change_request_parse(struct change_request *request, const char *body, size
 {
     struct json_object object;
     memset(request, 0, sizeof(*request));
+    if (headers->key_length > 0)
+        return request_fault_set(
+            fault, "Idempotency-Key",
+            "A change takes no key: made twice it is the same; to make it once "
+            "there are expectedVersion and If-Match");
     if (!json_object_parse(&object, body, body_length, known_names,
                            sizeof(known_names) / sizeof(known_names[0]), fault))
         return false;

@@ -3,7 +3,8 @@
  *     {"minimumBalance":"-50.00","status":"frozen","metadata":{"owner":"Alice"},"expectedVersion":7}
  *
  * What is absent stays as it is; there must be something to change. Metadata is replaced as a
- * whole: {} removes it.
+ * whole: {} removes it. A change needs no idempotency key: made twice it is the same, and what may
+ * have happened in between is what expectedVersion and If-Match are for.
  *
  * Thread: any; pure.
  */

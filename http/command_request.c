@@ -101,7 +101,7 @@ static bool read_change(struct command_request *request, const struct command_so
     command->account_status = body->status;
     command->amount_is_decimal = true;
     command->minimum_balance_minor = body->minimum_balance.digits;
-    command->minimum_balance_scale = body->minimum_balance.scale;
+    command->amount_scale = body->minimum_balance.scale;
     command->metadata = body->metadata;
     command->metadata_length = body->metadata_length;
     set_condition(request, &body->condition);

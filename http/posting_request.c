@@ -82,7 +82,7 @@ bool posting_request_parse(struct posting_request *request, const char *body, si
 
 const char *posting_request_leg_field(enum florin_field field)
 {
-    if (field == FLORIN_FIELD_ACCOUNT)
+    if (field == FLORIN_FIELD_ACCOUNT || field == FLORIN_FIELD_TO)
         return "account";
     return transaction_request_field(field, (struct transaction_spelling){0});
 }

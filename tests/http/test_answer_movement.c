@@ -167,74 +167,79 @@ static void refusals__say_of_which_account(void **state)
         int http_status;
         const char *body;
     } rows[] = {
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_NONE, 0, 422,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_AMOUNT, 0, 422,
          "{\"error\":\"Insufficient Balance\",\"code\":\"insufficient_balance\","
          "\"balance\":350.00,\"version\":12,\"field\":\"amount\",\"account\":\"alice\","
          "\"outcome\":\"rejected\"}"},
         {answer_transfer, FLORIN_TRANSFER, FLORIN_ACCOUNT_NOT_FOUND, FLORIN_FIELD_NONE, 1, 404,
          "{\"error\":\"Account not found\",\"code\":\"account_not_found\",\"field\":\"to\","
          "\"account\":\"shop\",\"outcome\":\"rejected\"}"},
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_ACCOUNT_FROZEN, FLORIN_FIELD_NONE, 0, 422,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_ACCOUNT_FROZEN, FLORIN_FIELD_ACCOUNT, 0, 422,
          "{\"error\":\"The account is frozen\",\"code\":\"account_frozen\",\"field\":\"from\","
          "\"account\":\"alice\",\"outcome\":\"rejected\"}"},
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_VERSION_MISMATCH, FLORIN_FIELD_NONE, 0, 409,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_VERSION_MISMATCH, FLORIN_FIELD_EXPECTED_VERSION,
+         0, 409,
          "{\"error\":\"Version mismatch\",\"CurrentVersion\":12,\"code\":\"version_mismatch\","
          "\"field\":\"expectedFromVersion\",\"account\":\"alice\",\"outcome\":\"rejected\"}"},
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_VERSION_MISMATCH, FLORIN_FIELD_NONE, 1, 409,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_VERSION_MISMATCH, FLORIN_FIELD_EXPECTED_VERSION,
+         1, 409,
          "{\"error\":\"Version mismatch\",\"CurrentVersion\":12,\"code\":\"version_mismatch\","
          "\"field\":\"expectedToVersion\",\"account\":\"shop\",\"outcome\":\"rejected\"}"},
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_BALANCE_CONDITION, FLORIN_FIELD_NONE, 0, 409,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_BALANCE_CONDITION, FLORIN_FIELD_EXPECTED_BALANCE,
+         0, 409,
          "{\"error\":\"The balance is less than expected\",\"code\":\"balance_condition_failed\","
          "\"balance\":350.00,\"version\":12,\"field\":\"expectedFromBalanceAtLeast\","
          "\"account\":\"alice\",\"outcome\":\"rejected\"}"},
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_CURRENCY_MISMATCH, FLORIN_FIELD_NONE, 1, 422,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_CURRENCY_MISMATCH, FLORIN_FIELD_TO, 1, 422,
          "{\"error\":\"The accounts have different currencies\",\"code\":\"currency_mismatch\","
          "\"field\":\"to\",\"account\":\"shop\",\"outcome\":\"rejected\"}"},
         {answer_transfer, FLORIN_TRANSFER, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, 0, 400,
          "{\"error\":\"The amount has more decimals than the account's currency, or is out of "
          "range\",\"code\":\"invalid_request\",\"field\":\"amount\",\"outcome\":\"rejected\"}"},
-        {answer_transfer, FLORIN_TRANSFER, FLORIN_SAME_ACCOUNT, FLORIN_FIELD_NONE, 0, 400,
+        {answer_transfer, FLORIN_TRANSFER, FLORIN_SAME_ACCOUNT, FLORIN_FIELD_TO, 0, 400,
          "{\"error\":\"A transfer needs two accounts\",\"code\":\"invalid_request\","
          "\"field\":\"to\",\"outcome\":\"rejected\"}"},
         {answer_transfer, FLORIN_TRANSFER, FLORIN_KEY_REUSED, FLORIN_FIELD_LEGS, 0, 422,
          "{\"error\":\"Duplicate transaction\",\"transactionId\":\"txn140\","
          "\"code\":\"idempotency_key_reused\",\"field\":\"body\",\"outcome\":\"rejected\"}"},
-        {answer_posting, FLORIN_POSTING, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_NONE, 2, 422,
+        {answer_posting, FLORIN_POSTING, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_AMOUNT, 2, 422,
          "{\"error\":\"Insufficient Balance\",\"code\":\"insufficient_balance\","
          "\"balance\":350.00,\"version\":12,\"leg\":2,\"field\":\"legs[2].amount\","
          "\"account\":\"fees\",\"outcome\":\"rejected\"}"},
-        {answer_posting, FLORIN_POSTING, FLORIN_VERSION_MISMATCH, FLORIN_FIELD_NONE, 1, 409,
+        {answer_posting, FLORIN_POSTING, FLORIN_VERSION_MISMATCH, FLORIN_FIELD_EXPECTED_VERSION, 1,
+         409,
          "{\"error\":\"Version mismatch\",\"CurrentVersion\":12,\"code\":\"version_mismatch\","
          "\"leg\":1,\"field\":\"legs[1].expectedVersion\",\"account\":\"shop\","
          "\"outcome\":\"rejected\"}"},
-        {answer_posting, FLORIN_POSTING, FLORIN_ACCOUNT_CLOSED, FLORIN_FIELD_NONE, 0, 422,
+        {answer_posting, FLORIN_POSTING, FLORIN_ACCOUNT_CLOSED, FLORIN_FIELD_ACCOUNT, 0, 422,
          "{\"error\":\"The account is closed\",\"code\":\"account_closed\",\"leg\":0,"
          "\"field\":\"legs[0].account\",\"account\":\"alice\",\"outcome\":\"rejected\"}"},
         {answer_posting, FLORIN_POSTING, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, 1, 400,
          "{\"error\":\"The amount has more decimals than the account's currency, or is out of "
          "range\",\"code\":\"invalid_request\",\"leg\":1,\"field\":\"legs[1].amount\","
          "\"outcome\":\"rejected\"}"},
-        {answer_posting, FLORIN_POSTING, FLORIN_UNBALANCED, FLORIN_FIELD_NONE, 0, 422,
+        {answer_posting, FLORIN_POSTING, FLORIN_UNBALANCED, FLORIN_FIELD_LEGS, 0, 422,
          "{\"error\":\"Debits and credits differ\",\"code\":\"unbalanced\",\"field\":\"legs\","
          "\"outcome\":\"rejected\"}"},
         {answer_posting, FLORIN_POSTING, FLORIN_KEY_REUSED, FLORIN_FIELD_LEGS, 0, 422,
          "{\"error\":\"Duplicate transaction\",\"transactionId\":\"txn140\","
          "\"code\":\"idempotency_key_reused\",\"field\":\"legs\",\"outcome\":\"rejected\"}"},
-        {answer_hold, FLORIN_HOLD, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_NONE, 0, 422,
+        {answer_hold, FLORIN_HOLD, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_AMOUNT, 0, 422,
          "{\"error\":\"Insufficient Balance\",\"code\":\"insufficient_balance\","
-         "\"available\":350.00,\"version\":12,\"outcome\":\"rejected\"}"},
-        {answer_hold, FLORIN_HOLD, FLORIN_PRECONDITION_FAILED, FLORIN_FIELD_NONE, 0, 412,
+         "\"available\":350.00,\"version\":12,\"field\":\"amount\",\"outcome\":\"rejected\"}"},
+        {answer_hold, FLORIN_HOLD, FLORIN_PRECONDITION_FAILED, FLORIN_FIELD_EXPECTED_VERSION, 0,
+         412,
          "{\"error\":\"Version mismatch\",\"CurrentVersion\":12,\"code\":\"precondition_failed\","
-         "\"outcome\":\"rejected\"}"},
+         "\"field\":\"expectedVersion\",\"outcome\":\"rejected\"}"},
         {answer_hold, FLORIN_HOLD, FLORIN_HOLDS_FULL, FLORIN_FIELD_NONE, 0, 507,
          "{\"error\":\"No room for another hold\",\"code\":\"holds_full\","
          "\"outcome\":\"not_applied\"}"},
-        {answer_capture, FLORIN_CAPTURE, FLORIN_HOLD_EXCEEDED, FLORIN_FIELD_NONE, 0, 422,
+        {answer_capture, FLORIN_CAPTURE, FLORIN_HOLD_EXCEEDED, FLORIN_FIELD_AMOUNT, 0, 422,
          "{\"error\":\"The hold is smaller than that\",\"code\":\"hold_exceeded\","
          "\"field\":\"amount\",\"outcome\":\"rejected\"}"},
-        {answer_capture, FLORIN_CAPTURE, FLORIN_HOLD_RESOLVED, FLORIN_FIELD_NONE, 0, 409,
+        {answer_capture, FLORIN_CAPTURE, FLORIN_HOLD_RESOLVED, FLORIN_FIELD_TARGET, 0, 409,
          "{\"error\":\"The hold is captured, voided or expired\",\"code\":\"hold_resolved\","
-         "\"outcome\":\"rejected\"}"},
+         "\"field\":\"holdId\",\"outcome\":\"rejected\"}"},
         {answer_capture, FLORIN_CAPTURE, FLORIN_ACCOUNT_NOT_FOUND, FLORIN_FIELD_NONE, 1, 404,
          "{\"error\":\"Account not found\",\"code\":\"account_not_found\",\"field\":\"to\","
          "\"account\":\"shop\",\"outcome\":\"rejected\"}"},

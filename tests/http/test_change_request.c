@@ -116,6 +116,19 @@ static void metadata__has_a_limit(void **state)
     assert_string_equal(fault.field, "metadata");
 }
 
+static void change__takes_no_key(void **state)
+{
+    static const char body[] = "{\"status\":\"open\"}";
+    struct request_headers headers;
+    struct change_request request;
+    struct request_fault fault;
+    (void)state;
+    request_headers_init(&headers);
+    request_headers_add(&headers, "idempotency-key", 15, "k1", 2);
+    assert_false(change_request_parse(&request, body, sizeof(body) - 1, &headers, &fault));
+    assert_string_equal(fault.field, "Idempotency-Key");
+}
+
 static void change__takes_if_match_for_the_version(void **state)
 {
     struct change_request request;
@@ -136,6 +149,7 @@ int main(void)
         cmocka_unit_test(change__is_of_what_is_given),
         cmocka_unit_test(change__names_the_field_that_is_wrong),
         cmocka_unit_test(metadata__has_a_limit),
+        cmocka_unit_test(change__takes_no_key),
         cmocka_unit_test(change__takes_if_match_for_the_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
