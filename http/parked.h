@@ -19,8 +19,8 @@
 
 #include "answer.h"
 #include "h2o_embed.h"
+#include "request_echo.h"
 #include "route.h"
-#include "transaction_request.h"
 
 struct parked_guard;
 
@@ -32,9 +32,7 @@ struct parked_request {
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
     struct answer_style style;
-    struct transaction_spelling spelling;
-    uint8_t account_length;
-    char account[FLORIN_ACCOUNT_ID_MAX];
+    struct request_echo echo;
 };
 
 struct parked {
