@@ -106,7 +106,7 @@ static inline struct record_leg leg_make(const char *id, uint8_t direction, uint
 }
 
 /* a is debited 300, as the record 4. */
-static inline struct record posting_record(const struct record_leg *legs, uint8_t leg_count)
+static inline struct record legs_record(const struct record_leg *legs, uint8_t leg_count)
 {
     return (struct record){
         .kind = FLORIN_POSTING,
