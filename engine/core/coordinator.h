@@ -120,6 +120,12 @@ uint32_t coordinator_decide(struct coordinator *coordinator, struct participant 
 /* The stage was sealed: what was decided in it can be told. */
 void coordinator_seal(struct coordinator *coordinator, uint64_t first_lsn);
 
+/* Whether `count` more postings may begin. */
+static inline bool coordinator_has_room(const struct coordinator *coordinator, uint32_t count)
+{
+    return coordinator->count + count <= COORDINATOR_POSTINGS_MAX;
+}
+
 static inline struct coordinated *coordinator_at(const struct coordinator *coordinator,
                                                  uint32_t number)
 {

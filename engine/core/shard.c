@@ -40,15 +40,15 @@ void shard_init(struct shard *shard, const struct shard_options *options, void *
     *shard = (struct shard){
         .secret = options->secret,
         .number = options->number,
-        .count = options->count,
+        .count = options->count > 0 ? options->count : 1,
         .key_filters = &NO_KEY_FILES,
     };
-    assert(options->number < options->count);
+    assert(options->number < shard->count);
     account_table_init(&shard->accounts, options->accounts_max,
                        arena_take(&arena, account_table_memory_bytes(options->accounts_max)));
     key_table_init(&shard->keys, options->keys_memory,
                    arena_take(&arena, key_table_memory_bytes(options->keys_memory)));
-    hold_table_init(&shard->holds, options->holds_max,
+    hold_table_init(&shard->holds, options->secret, options->holds_max,
                     arena_take(&arena, hold_table_memory_bytes(options->holds_max)));
     shard->stage.bytes = arena_take(&arena, arena_bytes(SHARD_STAGE_BYTES_MAX, 1));
     shard->stage.records =

@@ -81,7 +81,7 @@ enum {
 struct shard_options {
     const struct hash_secret *secret; /* outlives the shard */
     unsigned number;                  /* of this shard */
-    unsigned count;                   /* of all */
+    unsigned count;                   /* of all; 0: it is the only one */
     uint64_t accounts_max;
     uint64_t keys_memory; /* keys that memory holds; older ones are in key files */
     uint64_t holds_max;
@@ -273,8 +273,9 @@ struct shard_sums {
 };
 
 /* Appends the images of accounts to `bytes`, from slot *cursor on and below `slot_end`, as long as
- * they fit into `capacity` and are fewer than `accounts_max`. Moves *cursor, adds to *sums, returns
- * the bytes written; 0 before `slot_end` says that not even one fitted. Stage must be empty.
+ * they fit into `capacity`, are fewer than `accounts_max`, and no posting has the next one. Moves
+ * *cursor, adds to *sums, returns the bytes written; 0 before `slot_end` says that not even one
+ * fitted. Stage must be empty.
  *
  * Between two calls the shard may go on. A checkpoint that began at LSN L and took the accounts of
  * then, each at some moment since, is made whole by replaying the log from L on. */

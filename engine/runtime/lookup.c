@@ -69,6 +69,7 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
     lookup->kind = SHARD_LOOKUP_NONE;
     lookup->found = (struct shard_found){0};
     lookup->error = 0;
+    lookups->command_count++;
     append(lookups, number, account_hash);
     return lookup;
 }
@@ -101,6 +102,8 @@ void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
     if (lookups->tail == number)
         lookups->tail = before;
     lookups->count--;
+    if (lookup->message != NULL)
+        lookups->command_count--;
     lookups->crowd[lookup->account_hash % LOOKUPS_CROWD]--;
     lookup->next = *free;
     *free = number;

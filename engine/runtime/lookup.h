@@ -74,7 +74,8 @@ struct lookups {
     uint32_t claims_max;
     int32_t head;
     int32_t tail;
-    uint32_t count;
+    uint32_t count; /* in line: commands and claims */
+    uint32_t command_count;
     uint32_t reading;
     uint16_t crowd[LOOKUPS_CROWD]; /* how many wait, by account hash */
 };
@@ -92,6 +93,12 @@ static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
 static inline bool lookups_stand_before(const struct lookups *lookups, uint64_t account_hash)
 {
     return lookups->count > 0 && lookups->crowd[account_hash % LOOKUPS_CROWD] > 0;
+}
+
+/* Whether `count` more commands find a place. */
+static inline bool lookups_have_room(const struct lookups *lookups, uint32_t count)
+{
+    return lookups->command_count + count <= LOOKUPS_MAX;
 }
 
 /* Appends a copy of a command, WAITING. NULL: all places are taken. */

@@ -138,12 +138,20 @@ static bool stage_room(const struct worker *worker)
     return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
 }
 
+/* Room for a window of commands that cannot be executed at once. What other threads send stays in their
+ * rings without it. */
+static bool line_room(const struct worker *worker)
+{
+    return coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
+           lookups_have_room(&worker->lookups, WORKER_WINDOW);
+}
+
 /* Room for a window of commands, if need be by handing over what is staged. */
 static bool make_room(struct worker *worker)
 {
     if (!stage_room(worker))
         feed_log(worker);
-    return stage_room(worker) && waiters_room(worker);
+    return stage_room(worker) && waiters_room(worker) && line_room(worker);
 }
 
 /* Takes up to a window of commands from a ring; returns how many. */
@@ -349,9 +357,7 @@ static bool has_messages(struct worker *worker)
     for (unsigned number = 0; number < count; number++) {
         struct endpoint *endpoint =
             atomic_load_explicit(&ledger->endpoints[number], memory_order_acquire);
-        if (number != worker->number &&
-            (!ring_is_empty(&endpoint->links[worker->number].requests) ||
-             !ring_is_empty(&endpoint->links[worker->number].postings)))
+        if (number != worker->number && !ring_is_empty(&endpoint->links[worker->number].requests))
             return true;
     }
     return false;
@@ -380,8 +386,11 @@ int worker_wait_ms(struct worker *worker)
     /* another worker may have completed our commit while we were awake */
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
-    bool stuck = !stage_room(worker) || !waiters_room(worker);
+    bool stuck = !stage_room(worker) || !waiters_room(worker) || !line_room(worker);
     if (keeper_wants(worker))
+        return 0;
+    /* these need no room */
+    if (worker_has_postings_to_take(worker))
         return 0;
     if (worker->line_moves || coordinator_next_ready(&worker->coordinator) != COORDINATOR_NONE)
         return stuck ? WORKER_RETRY_MS : 0;

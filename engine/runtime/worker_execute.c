@@ -288,7 +288,7 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
         return true;
     }
     message_get_command(lookup->message, &message);
-    if (!shard_stage_has_room(&worker->shard))
+    if (!shard_stage_has_room(&worker->shard) || !coordinator_has_room(&worker->coordinator, 1))
         return false;
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);

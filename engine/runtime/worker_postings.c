@@ -12,7 +12,7 @@
 
 #include "clock.h"
 #include "ledger_state.h"
-#include "message.h"
+#include "worker.h"
 #include "worker_internal.h"
 
 /* --- claims --------------------------------------------------------------------------------- */
@@ -86,6 +86,17 @@ void worker_take_postings(struct worker *worker)
             take_message(worker, from, bytes);
         ring_release(ring);
     }
+}
+
+bool worker_has_postings_to_take(const struct worker *worker)
+{
+    const struct florin *ledger = worker->ledger;
+    for (unsigned from = 0; from < ledger->worker_count; from++) {
+        if (from != worker->number &&
+            !ring_is_empty(&ledger->workers[from].self->links[worker->number].postings))
+            return true;
+    }
+    return false;
 }
 
 /* --- messages out --------------------------------------------------------------------------- */
