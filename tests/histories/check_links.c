@@ -128,16 +128,18 @@ static void check_family(struct check *check, const struct by_lsn *changes,
     const struct event *original = find_lsn(check, changes, members[0].first);
     if (original == NULL && lenient)
         return;
-    bool resolved = resolves_hold(first->kind);
-    if (original == NULL || (original->kind == HISTORY_HOLD) != resolved ||
-        (first->lsn != 0 && first->lsn <= original->lsn)) {
+    for (size_t i = 0; i < count; i++) {
+        const struct event *member = &check->events[members[i].index];
+        if (original != NULL && (original->kind == HISTORY_HOLD) == resolves_hold(member->kind) &&
+            (member->lsn == 0 || member->lsn > original->lsn))
+            continue;
         struct history_violation *violation = check_violation(check, HISTORY_LINK_BROKEN, 0, 0);
-        check_involve(violation, first->place);
+        check_involve(violation, member->place);
         if (original != NULL)
             check_involve(violation, original->place);
         return;
     }
-    if (!resolved) {
+    if (original->kind != HISTORY_HOLD) {
         check_reversals(check, original, members, count);
         return;
     }

@@ -2,7 +2,8 @@
  *
  * One before the other in real time: it returned before the other was invoked. So an order of
  * events is right when nothing in it returned before something that stands earlier was invoked:
- * one pass with the latest invocation so far.
+ * one pass with the latest invocation so far. Many may have returned before that one; it is accused
+ * once, with the first of them.
  */
 #include "histories/check_internal.h"
 
@@ -44,10 +45,13 @@ static void check_lsn_in_time(struct check *check)
     }
     check_sort(by_lsn, count);
     const struct event *newest = NULL;
+    const struct event *accused = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct event *event = &check->events[by_lsn[i].index];
-        if (newest != NULL && event->latest_ns < newest->earliest_ns)
+        if (newest != NULL && newest != accused && event->latest_ns < newest->earliest_ns) {
             report_pair(check, HISTORY_LSN_REAL_TIME, NULL, event, newest);
+            accused = newest;
+        }
         if (newest == NULL || event->earliest_ns > newest->earliest_ns)
             newest = event;
     }
@@ -76,19 +80,47 @@ static enum history_rule name_rule(const struct check *check, const struct entry
     return earlier->is_sight ? HISTORY_OBSERVED_GONE : HISTORY_ACKNOWLEDGED_GONE;
 }
 
-static void take_newest(const struct check *check, const struct entry **newest,
-                        const struct entry *entry)
+/* The latest invoked of all lower ranks; NULL: none. */
+struct newest {
+    const struct entry *change;
+    const struct entry *sight;
+    const struct entry *accused; /* the last one that was reported */
+};
+
+static void take_newest(const struct check *check, struct newest *newest, const struct entry *entry)
 {
-    if (*newest == NULL ||
-        check_event(check, entry)->earliest_ns > check_event(check, *newest)->earliest_ns)
-        *newest = entry;
+    const struct entry **kind = entry->is_sight ? &newest->sight : &newest->change;
+    if (*kind == NULL ||
+        check_event(check, entry)->earliest_ns > check_event(check, *kind)->earliest_ns)
+        *kind = entry;
+}
+
+/* Whether `entry` returned before an earlier-ranked one was invoked. */
+static bool is_too_early(const struct check *check, const struct entry *entry,
+                         const struct entry *newest)
+{
+    return newest != NULL &&
+           check_event(check, entry)->latest_ns < check_event(check, newest)->earliest_ns;
+}
+
+static void check_entry_in_time(struct check *check, const struct entry *entry,
+                                struct newest *newest)
+{
+    const struct entry *later = newest->change;
+    if (!is_too_early(check, entry, later))
+        later = newest->sight;
+    if (!is_too_early(check, entry, later) || later == newest->accused)
+        return;
+    report_pair(check, name_rule(check, entry, later), later, check_event(check, entry),
+                check_event(check, later));
+    newest->accused = later;
 }
 
 /* The changes of an account and those who saw them, by rank: 2 * version for the change, and one
  * more for all who saw it, between whom there is no order. */
 static void check_account_in_time(struct check *check, size_t first, size_t end)
 {
-    const struct entry *newest = NULL; /* the latest invoked of all lower ranks */
+    struct newest newest = {NULL, NULL, NULL};
     for (size_t i = first; i < end;) {
         const struct entry *head = &check->entries[i];
         size_t rank_end = i + 1;
@@ -96,13 +128,8 @@ static void check_account_in_time(struct check *check, size_t first, size_t end)
                check->entries[rank_end].is_sight && head->is_sight)
             rank_end++;
         bool is_loose = !head->is_sight && head->version == 0;
-        for (size_t j = i; j < rank_end && !is_loose && newest != NULL; j++) {
-            const struct entry *entry = &check->entries[j];
-            if (check_event(check, entry)->latest_ns >= check_event(check, newest)->earliest_ns)
-                continue;
-            report_pair(check, name_rule(check, entry, newest), newest, check_event(check, entry),
-                        check_event(check, newest));
-        }
+        for (size_t j = i; j < rank_end && !is_loose; j++)
+            check_entry_in_time(check, &check->entries[j], &newest);
         for (size_t j = i; j < rank_end && !is_loose; j++)
             take_newest(check, &newest, &check->entries[j]);
         i = rank_end;

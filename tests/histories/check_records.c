@@ -334,8 +334,11 @@ static void settle_shape(struct check *check, struct records *records, const str
         request->earliest_ns = earliest_ns;
         request->latest_ns = latest_ns;
         if (requests > 1) {
-            for (size_t leg = 0; leg < request->legs_count; leg++)
+            for (size_t leg = 0; leg < request->legs_count; leg++) {
                 check->legs[request->first_leg + leg].balance = HISTORY_UNKNOWN;
+                check->legs[request->first_leg + leg].held = HISTORY_UNKNOWN;
+                check->legs[request->first_leg + leg].expected_version = 0;
+            }
         }
         adopt(check, request, &records->all[same[requests + i].index], records);
     }
