@@ -33,31 +33,32 @@ static struct sums sum_of(const struct check *check, const struct event *event)
 static bool moves_rightly(const struct check *check, const struct event *event)
 {
     const struct sums sums = sum_of(check, event);
-    bool right = !sums.overflow;
+    bool alone = event->legs_count == 1;
+    if (sums.overflow)
+        return false;
     switch (event->kind) {
     case HISTORY_READ:
     case HISTORY_REVERSAL: /* held against its original by check_links */
-        return right;
+        return true;
     case HISTORY_OPEN:
-        return right && sums.held == 0 && event->legs_count == 1;
+        return alone && sums.held == 0;
     case HISTORY_DEPOSIT:
-        return right && sums.balance > 0 && sums.held == 0 && event->legs_count == 1;
+        return alone && sums.held == 0 && sums.balance > 0;
     case HISTORY_WITHDRAW:
-        return right && sums.balance < 0 && sums.held == 0 && event->legs_count == 1;
+        return alone && sums.held == 0 && sums.balance < 0;
     case HISTORY_TRANSFER:
-        return right && sums.balance == 0 && sums.held == 0 && event->legs_count == 2;
+        return event->legs_count == 2 && sums.held == 0 && sums.balance == 0;
     case HISTORY_POSTING:
-        return right && sums.balance == 0 && sums.held == 0;
+        return sums.held == 0 && sums.balance == 0;
     case HISTORY_HOLD:
-        return right && sums.balance == 0 && sums.held > 0 && event->legs_count == 1;
+        return alone && sums.held > 0 && sums.balance == 0;
     case HISTORY_CAPTURE: /* out of the ledger, or to the account of the other legs */
-        return right && sums.held < 0 &&
-               (event->legs_count == 1 ? sums.balance < 0 : sums.balance == 0);
+        return sums.held < 0 && (alone ? sums.balance < 0 : sums.balance == 0);
     case HISTORY_VOID:
     case HISTORY_EXPIRE:
-        return right && sums.balance == 0 && sums.held < 0 && event->legs_count == 1;
+        return alone && sums.held < 0 && sums.balance == 0;
     case HISTORY_AMEND:
-        return right && sums.balance == 0 && sums.held == 0 && event->legs_count == 1;
+        return alone && sums.held == 0 && sums.balance == 0;
     }
     return false;
 }

@@ -50,6 +50,7 @@ struct attempt {
 
 struct check {
     struct history_report *report;
+    struct history_violation unseen; /* beyond those that the report describes */
     struct attempt *attempts;
     size_t attempts_count;
     struct attempt *records; /* rows, as read */

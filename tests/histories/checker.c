@@ -41,9 +41,8 @@ static int compare_times(const void *left, const void *right)
 struct history_violation *check_violation(struct check *check, enum history_rule rule,
                                           uint64_t account, uint64_t version)
 {
-    static _Thread_local struct history_violation unseen;
     struct history_report *report = check->report;
-    struct history_violation *violation = &unseen;
+    struct history_violation *violation = &check->unseen;
     if (report->violations_count < HISTORY_VIOLATIONS_MAX)
         violation = &report->violations[report->violations_count];
     report->violations_count++;

@@ -8,8 +8,6 @@
 
 #include "histories/story.h"
 
-#include <string.h>
-
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 struct good {
@@ -127,6 +125,12 @@ static const struct good GOOD[] = {
                            "c2 15-16 deposit lsn=4 a1+7@3=112\n"
                            "record deposit lsn=3 key=7 a1+5@2=105\n"
                            "record deposit lsn=4 a1+7@3=112\n"},
+    {"a request that was asked in the nanosecond of the mark", 4, 0,
+     OPENED OPENED_RECORDS "crash 10\n"
+                           "c1 10-? deposit unanswered key=7 a1+5\n"
+                           "c2 15-16 deposit lsn=3 a1+7@2=107\n"
+                           "record deposit lsn=3 a1+7@2=107\n"
+                           "record deposit lsn=4 key=7 a1+5@3=112\n"},
     {"a request that is sent again to the next life", 4, 0,
      OPENED "c1 5-? deposit unanswered key=7 a1+5\n"
             "crash 10\n"
@@ -155,67 +159,13 @@ static void check_good(void **state)
     story_forget(&story);
 }
 
-static void a_violation__is_told_with_account_version_amounts_and_operations(void **state)
-{
-    (void)state;
-    struct story story;
-    struct history_report report;
-    char text[256];
-    story_tell(&story, OPENED "c3 5-? hold unanswered key=9 of=4 min=-7 a1~+30!2\n"
-                              "c1 15-16 deposit key=7 lsn=3 a1+5@2=106~0\n");
-    assert_int_equal(story_check(&story, &report), 1);
-    const struct history_violation *violation = &report.violations[0];
-    assert_int_equal(violation->rule, HISTORY_BALANCE_FOLD);
-    assert_int_equal(violation->account, 1);
-    assert_int_equal(violation->version, 2);
-    assert_int_equal(violation->expected, 105);
-    assert_int_equal(violation->found, 106);
-    assert_int_equal(violation->involved_count, 2);
-    assert_ptr_equal(violation->involved[1].buffer, &story.buffers[1]);
-    assert_int_equal(violation->involved[1].operation, 2);
-    size_t length = history_violation_format(violation, text, sizeof(text));
-    assert_string_equal(text, "BALANCE_FOLD account a1 version 2 expected 105 found 106\n"
-                              "    c1 1-2 open lsn=1 a1+100@1=100\n"
-                              "    c1 15-16 deposit key=7 lsn=3 a1+5@2=106~0");
-    assert_int_equal(length, strlen(text));
-    length = history_operation_format(&story.buffers[3], 0, text, sizeof(text));
-    assert_string_equal(text, "c3 5-? hold unanswered key=9 of=4 min=-7 a1~+30!2");
-    assert_int_equal(length, strlen(text));
-    assert_int_equal(history_violation_format(violation, text, 20), 19);
-    assert_string_equal(text, "BALANCE_FOLD accoun");
-    story_forget(&story);
-}
-
-static void violations__beyond_those_described_are_counted(void **state)
-{
-    (void)state;
-    enum { WRONG = HISTORY_VIOLATIONS_MAX + 5 };
-    struct history_buffer buffer;
-    const struct history_buffer *buffers[] = {&buffer};
-    struct history_report report;
-    history_buffer_init(&buffer, 1);
-    for (uint64_t account = 1; account <= WRONG; account++) {
-        struct history_leg leg = history_leg_of(account, 5, 0);
-        size_t operation = history_invoke(&buffer, HISTORY_OPEN, 0, &leg, 1, account);
-        history_return(&buffer, operation, HISTORY_APPLIED, account);
-        history_legs(&buffer, operation)->version = 1;
-        history_legs(&buffer, operation)->balance = 6;
-    }
-    assert_int_equal(history_check(buffers, 1, &report), WRONG);
-    assert_int_equal(report.violations_of[HISTORY_BALANCE_FOLD], WRONG);
-    history_buffer_deinit(&buffer);
-}
-
 int main(void)
 {
     const struct good *rows[COUNT_OF(GOOD)];
-    struct CMUnitTest tests[COUNT_OF(GOOD) + 2] = {
-        cmocka_unit_test(a_violation__is_told_with_account_version_amounts_and_operations),
-        cmocka_unit_test(violations__beyond_those_described_are_counted),
-    };
+    struct CMUnitTest tests[COUNT_OF(GOOD)];
     for (size_t i = 0; i < COUNT_OF(GOOD); i++) {
         rows[i] = &GOOD[i];
-        tests[i + 2] = (struct CMUnitTest){
+        tests[i] = (struct CMUnitTest){
             .name = GOOD[i].name,
             .test_func = check_good,
             .initial_state = &rows[i],
