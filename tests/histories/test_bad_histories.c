@@ -32,9 +32,24 @@ static const struct bad BAD[] = {
     {"one key for two different requests", HISTORY_RECORDING,
      OPENED "c1 5-6 deposit key=7 lsn=3 a1+5@2=105\n"
             "c1 7-8 deposit key=7 lsn=3 a1+6@2=105\n"},
+    {"one key for two kinds of request", HISTORY_RECORDING,
+     OPENED "c1 5-6 withdraw key=7 lsn=3 a1-5@2=95\n"
+            "c1 7-8 reversal key=7 lsn=3 of=1 a1-5@2=95\n"},
+    {"one key for the resolution of two holds", HISTORY_RECORDING,
+     OPENED "c1 5-6 void refused key=7 of=3 a1~-5\n"
+            "c1 7-8 void refused key=7 of=4 a1~-5\n"},
+    {"a change without legs", HISTORY_RECORDING, OPENED "c1 5-6 deposit lsn=3\n"},
+    {"a record without a version", HISTORY_RECORDING, OPENED "record open lsn=1 a1+100=100\n"},
+    {"a record without an LSN", HISTORY_RECORDING, OPENED "record open a1+100@1=100\n"},
     {"a retry that is applied again", HISTORY_KEY_ANSWERED_TWICE,
      OPENED "c1 5-6 deposit key=7 lsn=3 a1+5@2=105\n"
             "c1 7-8 deposit key=7 lsn=4 a1+5@3=110\n"},
+    {"a retry that is answered with another LSN", HISTORY_KEY_ANSWERED_TWICE,
+     OPENED "c1 5-6 deposit key=7 lsn=3 a1+5@2=105\n"
+            "c1 7-8 deposit key=7 lsn=4 a1+5\n"},
+    {"a retry that is answered with another version", HISTORY_KEY_ANSWERED_TWICE,
+     OPENED "c1 5-6 deposit key=7 lsn=3 a1+5@2=105\n"
+            "c1 7-8 deposit key=7 a1+5@3\n"},
     {"a retry that is rejected after it was applied", HISTORY_KEY_ANSWERED_TWICE,
      OPENED "c1 5-6 withdraw key=7 lsn=3 a1-80@2=20\n"
             "c1 7-8 withdraw insufficient key=7 a1-80@2=20\n"},
@@ -60,6 +75,14 @@ static const struct bad BAD[] = {
      OPENED OPENED_RECORDS "c1 5-6 deposit lsn=3 a1+5@2=105\n"
                            "record deposit lsn=3 a1+5@2=105\n"
                            "record deposit lsn=3 a1+6@2=106\n"},
+    {"a transaction that is of another kind when it is read again", HISTORY_LSN_TWICE,
+     OPENED OPENED_RECORDS "c1 5-6 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
+                           "record transfer lsn=3 a1-5@2=95\n"
+                           "record posting lsn=3 a2+5@2=105\n"},
+    {"a transaction that has another key when it is read again", HISTORY_LSN_TWICE,
+     OPENED OPENED_RECORDS "c1 5-6 transfer key=7 lsn=3 a1-5@2=95 a2+5@2=105\n"
+                           "record transfer key=7 lsn=3 a1-5@2=95\n"
+                           "record transfer key=8 lsn=3 a2+5@2=105\n"},
     {"a key in the log twice, its answer lost", HISTORY_KEY_APPLIED_TWICE,
      OPENED OPENED_RECORDS "c1 5-? deposit unanswered key=7 a1+5\n"
                            "record deposit key=7 lsn=3 a1+5@2=105\n"
@@ -83,6 +106,9 @@ static const struct bad BAD[] = {
     {"rejected, and yet in the log", HISTORY_REFUSED_APPLIED,
      OPENED OPENED_RECORDS "c1 5-6 withdraw insufficient key=7 a1-150@1=100\n"
                            "record withdraw key=7 lsn=3 a1-150@2=-50\n"},
+    {"a rejection without a key that is in the log", HISTORY_RECORD_UNEXPLAINED,
+     OPENED OPENED_RECORDS "c1 5-6 withdraw insufficient a1-150@1=100\n"
+                           "record withdraw lsn=3 a1-150@2=-50\n"},
     {"a transaction that nobody asked for", HISTORY_RECORD_UNEXPLAINED,
      OPENED OPENED_RECORDS "record deposit lsn=3 a1+5@2=105\n"},
     {"a transaction with a key that nobody used", HISTORY_RECORD_UNEXPLAINED,
@@ -102,9 +128,31 @@ static const struct bad BAD[] = {
     {"another amount in the log than was answered", HISTORY_RECORD_DIFFERS,
      OPENED OPENED_RECORDS "c1 5-6 deposit lsn=3 a1+5@2=105\n"
                            "record deposit lsn=3 a1+6@2=106\n"},
+    {"another balance in the log than was answered", HISTORY_RECORD_DIFFERS,
+     OPENED OPENED_RECORDS "c1 5-6 deposit lsn=3 a1+5@2=106\n"
+                           "record deposit lsn=3 a1+5@2=105\n"},
+    {"other holds in the log than were answered", HISTORY_RECORD_DIFFERS,
+     OPENED OPENED_RECORDS "c1 5-6 hold lsn=3 a1~+5@2=100~6\n"
+                           "record hold lsn=3 a1~+5@2=100~5\n"},
+    {"another key in the log than was sent", HISTORY_RECORD_DIFFERS,
+     OPENED OPENED_RECORDS "c1 5-6 deposit key=7 lsn=3 a1+5@2=105\n"
+                           "record deposit key=8 lsn=3 a1+5@2=105\n"},
+    {"a resolution of another hold in the log", HISTORY_RECORD_DIFFERS,
+     OPENED OPENED_RECORDS "c1 5-6 hold lsn=3 a1~+5@2=100~5\n"
+                           "c1 5-6 hold lsn=4 a1~+5@3=100~10\n"
+                           "c1 7-8 void lsn=5 of=3 a1~-5@4=100~5\n"
+                           "record hold lsn=3 a1~+5@2=100~5\n"
+                           "record hold lsn=4 a1~+5@3=100~10\n"
+                           "record void lsn=5 of=4 a1~-5@4=100~5\n"},
+    {"one leg more in the log than was asked for", HISTORY_RECORD_DIFFERS,
+     OPENED OPENED_RECORDS "c1 5-6 posting lsn=3 a1-5@2=95 a2+5@2=105\n"
+                           "record posting lsn=3 a1-5@2=95 a2+5@2=105 a2+0@3=105\n"},
     {"another version in the log than was answered", HISTORY_RECORD_DIFFERS,
      OPENED OPENED_RECORDS "c1 5-6 deposit lsn=3 a1+5@2=105\n"
                            "record deposit lsn=3 a1+5@3=105\n"},
+    {"another balance in the log than was answered, without an id", HISTORY_RECORD_DIFFERS,
+     OPENED OPENED_RECORDS "c1 5-6 withdraw a1-20=81\n"
+                           "record withdraw lsn=3 a1-20@2=80\n"},
     {"another kind in the log than was asked for", HISTORY_RECORD_DIFFERS,
      OPENED OPENED_RECORDS "c1 5-6 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
                            "record posting lsn=3 a1-5@2=95 a2+5@2=105\n"},
@@ -133,6 +181,16 @@ static const struct bad BAD[] = {
                            "record deposit lsn=4 a1+5@3=110\n"},
     {"a balance that does not follow", HISTORY_BALANCE_FOLD,
      OPENED "c1 5-6 deposit lsn=3 a1+5@2=106\n"},
+    {"a balance that does not follow, in the answer to a retry", HISTORY_BALANCE_FOLD,
+     OPENED "c1 5-6 deposit key=7 a1+5\n"
+            "c1 7-8 deposit key=7 lsn=3 a1+5@2=106\n"},
+    {"a balance that does not follow, in an answer that the log does not repeat",
+     HISTORY_BALANCE_FOLD,
+     OPENED OPENED_RECORDS "c1 5-6 deposit lsn=3 a1+5@2=106\n"
+                           "record deposit lsn=3 a1+5@2\n"},
+    {"holds that do not follow, in an answer that the log does not repeat", HISTORY_HELD_FOLD,
+     OPENED OPENED_RECORDS "c1 5-6 hold lsn=3 a1~+5@2=100~6\n"
+                           "record hold lsn=3 a1~+5@2=100\n"},
     {"a lost update", HISTORY_BALANCE_FOLD,
      OPENED "c1 5-9 deposit lsn=3 a1+5@2=105\n"
             "c2 5-9 deposit lsn=4 a1+7@3=107\n"},
@@ -146,6 +204,9 @@ static const struct bad BAD[] = {
             "c2 5-9 deposit lsn=4 a1+7@3=112!1\n"},
     {"a withdrawal of more than there is", HISTORY_OVERDRAWN,
      OPENED "c1 5-6 withdraw lsn=3 a1-101@2=-1\n"},
+    {"a withdrawal of more than there is, and a deposit behind it", HISTORY_OVERDRAWN,
+     OPENED "c1 5-6 withdraw lsn=3 a1-101@2=-1\n"
+            "c1 7-8 deposit lsn=4 a1+50@3=49\n"},
     {"a withdrawal of what is set aside", HISTORY_OVERDRAWN,
      OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
             "c1 7-8 withdraw lsn=4 a1-80@3=20\n"},
@@ -183,6 +244,13 @@ static const struct bad BAD[] = {
     {"a hold that is resolved and was never made", HISTORY_LINK_BROKEN,
      OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
             "c1 7-8 void lsn=5 of=4 a1~-30@3=100~0\n"},
+    {"a hold that is resolved and is known not to be there", HISTORY_LINK_BROKEN,
+     OPENED OPENED_RECORDS "c1 5-? hold unanswered key=7 a1~+30\n"
+                           "c2 5-6 hold lsn=4 a1~+30@2=100~30\n"
+                           "c2 7-8 void lsn=5 of=3 a1~-30@3=100~0\n"
+                           "record hold lsn=4 a1~+30@2=100~30\n"
+                           "record void lsn=5 of=3 a1~-30@3=100~0\n"},
+    {"a reversal of itself", HISTORY_LINK_BROKEN, OPENED "c1 5-6 reversal lsn=3 of=3 a1-5@2=95\n"},
     {"a deposit that is captured", HISTORY_LINK_BROKEN,
      OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
             "c1 7-8 capture lsn=4 of=1 a1-30~-30@3=70~0\n"},
@@ -199,6 +267,16 @@ static const struct bad BAD[] = {
             "c1 5-6 hold lsn=4 a1~+30@3=100~60\n"
             "c1 7-9 void key=1 lsn=5 of=3 a1~-30@4=100~30\n"
             "c2 7-9 void key=2 lsn=6 of=3 a1~-30@5=100~0\n"},
+    {"a hold that is resolved twice, while something else is in doubt", HISTORY_HOLD_RESOLVED_TWICE,
+     OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
+            "c1 5-6 hold lsn=4 a1~+30@3=100~60\n"
+            "c1 7-9 void lsn=5 of=3 a1~-30@4=100~30\n"
+            "c2 7-9 void lsn=6 of=3 a1~-30@5=100~0\n"
+            "c2 10-? deposit unanswered a2+5\n"},
+    {"a capture that frees a part on another account", HISTORY_HOLD_AMOUNT,
+     OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
+            "c1 5-6 hold lsn=4 a2~+10@2=100~10\n"
+            "c1 7-8 capture lsn=5 of=3 a1-10~-20@3=90~10 a2+10~-10@3=110~0\n"},
     {"a hold of which only a part is freed", HISTORY_HOLD_AMOUNT,
      OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
             "c1 7-8 void lsn=4 of=3 a1~-20@3=100~10\n"},
@@ -215,12 +293,27 @@ static const struct bad BAD[] = {
     {"a reversal on an account that has no part", HISTORY_REVERSED_TOO_MUCH,
      OPENED "c1 5-6 deposit lsn=3 a1+50@2=150\n"
             "c1 7-8 reversal lsn=4 of=3 a2-50@2=50\n"},
+    {"a reversal in favour of an account that has no part", HISTORY_REVERSED_TOO_MUCH,
+     OPENED "c1 5-6 withdraw lsn=3 a1-50@2=50\n"
+            "c1 7-8 reversal lsn=4 of=3 a2+50@2=150\n"},
+    {"a reversal of a withdrawal that goes the same way", HISTORY_REVERSED_TOO_MUCH,
+     OPENED "c1 5-6 withdraw lsn=3 a1-50@2=50\n"
+            "c1 7-8 reversal lsn=4 of=3 a1-50@3=0\n"},
+    {"reversals of a withdrawal beyond it", HISTORY_REVERSED_TOO_MUCH,
+     OPENED "c1 5-6 withdraw lsn=3 a1-50@2=50\n"
+            "c1 7-8 reversal lsn=4 of=3 a1+50@3=100\n"
+            "c1 9-10 reversal lsn=5 of=3 a1+1@4=101\n"},
     {"a log in another order than the versions", HISTORY_LSN_ORDER,
      OPENED "c1 5-9 deposit lsn=4 a1+5@2=105\n"
             "c2 5-9 deposit lsn=3 a1+7@3=112\n"},
     {"a log in another order than real time", HISTORY_LSN_REAL_TIME,
      OPENED "c1 5-6 deposit lsn=4 a1+5@2=105\n"
             "c2 7-8 deposit lsn=3 a2+7@2=107\n"},
+    {"a log in another order than answers with a version but no id", HISTORY_LSN_REAL_TIME,
+     OPENED OPENED_RECORDS "c1 5-6 withdraw a1-20@3=60\n"
+                           "c2 7-8 withdraw a1-20@2=80\n"
+                           "record withdraw lsn=3 a1-20@2=80\n"
+                           "record withdraw lsn=4 a1-20@3=60\n"},
     {"versions in another order than real time", HISTORY_REAL_TIME,
      OPENED "c1 5-6 withdraw a1-5@3=102\n"
             "c2 7-8 deposit a1+7@2=107\n"},
@@ -233,6 +326,19 @@ static const struct bad BAD[] = {
     {"a version that was seen before it was asked for", HISTORY_READ_FROM_FUTURE,
      OPENED "c2 5-6 read a1@2=105\n"
             "c1 7-8 deposit lsn=3 a1+5@2=105\n"},
+    {"two changes nobody can tell apart, and one seen before either was asked for",
+     HISTORY_READ_FROM_FUTURE,
+     OPENED OPENED_RECORDS "c1 20-21 withdraw a1-20\n"
+                           "c2 25-26 withdraw a1-20\n"
+                           "c3 18-19 read a1@2=80\n"
+                           "record withdraw lsn=3 a1-20@2=80\n"
+                           "record withdraw lsn=4 a1-20@3=60\n"},
+    {"two changes nobody can tell apart, and none seen after both", HISTORY_STALE_READ,
+     OPENED OPENED_RECORDS "c1 20-21 withdraw a1-20\n"
+                           "c2 25-26 withdraw a1-20\n"
+                           "c3 27-28 read a1@1=100\n"
+                           "record withdraw lsn=3 a1-20@2=80\n"
+                           "record withdraw lsn=4 a1-20@3=60\n"},
     {"a read that does not show what was acknowledged", HISTORY_STALE_READ,
      OPENED "c1 5-6 deposit lsn=3 a1+5@2=105\n"
             "c2 7-8 read a1@1=100\n"},
@@ -266,6 +372,12 @@ static const struct bad BAD[] = {
      OPENED "c1 5-50 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
             "c2 10-11 read a2@2=105\n"
             "c2 12-13 read a1@1=100\n"},
+    {"the same, with other returns in between", HISTORY_CYCLE,
+     OPENED "c1 5-50 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
+            "c2 10-11 read a2@2=105\n"
+            "c3 11-12 read a1@1=100\n"
+            "c3 12-13 read a1@1=100\n"
+            "c2 14-15 read a1@1=100\n"},
     {"two transfers in different orders on two accounts", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer a1-5@2=95 a2+5@3=106\n"
             "c2 5-50 transfer a1-1@3=94 a2+1@2=101\n"},

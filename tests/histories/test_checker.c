@@ -119,6 +119,58 @@ static void a_stale_read__is_told_once_with_a_newer_one_that_it_should_have_seen
     story_forget(&story);
 }
 
+/* A history, and the first line that is said of it. */
+struct saying {
+    const char *text;
+    const char *said;
+};
+
+#define OPENED "c1 1-2 open lsn=1 a1+100@1=100\n"
+#define HELD   OPENED "c1 3-4 hold lsn=2 a1~+30@2=100~30\n"
+
+static const struct saying SAYINGS[] = {
+    {OPENED "c1 5-6 transfer lsn=2 a1-5@2 a2+3@1\n", "MONEY_LOST expected 0 found -2\n"},
+    {OPENED "c1 5-6 deposit lsn=2 a1+5@2\nc1 5-6 deposit lsn=3 a1+6@2\n",
+     "VERSION_TWICE account a1 version 2\n"},
+    {OPENED "c1 5-6 deposit lsn=2 a1+5@4\n", "VERSION_GAP account a1 version 2\n"},
+    {HELD "c1 5-6 void lsn=3 of=2 a1~-30@3~5\n",
+     "HELD_FOLD account a1 version 3 expected 0 found 5\n"},
+    {OPENED "c1 5-6 deposit lsn=2 a1+5@2!7\n",
+     "EXPECTED_VERSION account a1 version 2 expected 8 found 2\n"},
+    {HELD "c1 5-6 withdraw lsn=3 a1-80@3=20\n",
+     "OVERDRAWN account a1 version 3 expected 0 found -10\n"},
+    {OPENED "c1 5-6 read a1@3\n", "OBSERVED_LOST account a1 version 3\n"},
+    {OPENED "c1 5-6 read a1@1=101\n", "READ_DIFFERS account a1 version 1 expected 100 found 101\n"},
+    {HELD "c1 5-6 read a1@2=100~29\n", "READ_DIFFERS account a1 version 2 expected 30 found 29\n"},
+    {OPENED "c1 5-6 withdraw insufficient a1-1@1=100\n", "REFUSED_WRONGLY account a1 version 1\n"},
+    {HELD "c1 5-6 void lsn=3 of=2 a1~-20@3\n",
+     "HOLD_AMOUNT account a1 version 2 expected 30 found 20\n"},
+    {HELD "c1 5-6 capture lsn=3 of=2 a1-31~-30@3\n",
+     "HOLD_AMOUNT account a1 version 2 expected 30 found 31\n"},
+    {OPENED "c1 5-6 deposit lsn=2 a1+5@2\nc1 7-8 reversal lsn=3 of=2 a1-6@3\n",
+     "REVERSED_TOO_MUCH account a1 version 0 expected -5 found -6\n"
+     "    c1 5-6 deposit lsn=2 a1+5@2\n"
+     "    c1 7-8 reversal lsn=3 of=2 a1-6@3"},
+    {OPENED "c1 5-9 deposit lsn=3 a1+5@2\nc1 5-9 deposit lsn=2 a1+5@3\n",
+     "LSN_ORDER account a1 version 3\n"},
+};
+
+static void violations__say_what_is_wrong(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(SAYINGS) / sizeof(SAYINGS[0]); i++) {
+        struct story story;
+        struct history_report report;
+        char text[512];
+        story_tell(&story, SAYINGS[i].text);
+        assert_int_equal(story_check(&story, &report), 1);
+        (void)history_violation_format(&report.violations[0], text, sizeof(text));
+        if (strncmp(text, SAYINGS[i].said, strlen(SAYINGS[i].said)) != 0)
+            fail_msg("expected %s, found %s", SAYINGS[i].said, text);
+        story_forget(&story);
+    }
+}
+
 static void add(struct history_buffer *buffer, enum history_kind kind, uint64_t invoke_ns,
                 const struct history_leg *legs, size_t legs_count)
 {
@@ -179,6 +231,28 @@ static void a_cycle__longer_than_can_be_told_is_told_in_part(void **state)
     history_buffer_deinit(&buffer);
 }
 
+static void a_posting__has_so_many_legs_and_no_more(void **state)
+{
+    (void)state;
+    for (size_t count = HISTORY_LEGS_MAX; count <= HISTORY_LEGS_MAX + 1; count++) {
+        struct history_buffer buffer;
+        const struct history_buffer *buffers[] = {&buffer};
+        struct history_report report;
+        struct history_leg legs[HISTORY_LEGS_MAX + 1];
+        history_buffer_init(&buffer, 1);
+        for (size_t i = 0; i < count; i++) {
+            legs[i] = history_leg_of(1, 0, 0);
+            legs[i].version = i + 1;
+        }
+        add(&buffer, HISTORY_POSTING, 1, legs, count);
+        (void)history_record(&buffer, HISTORY_POSTING, 1, 0, legs, HISTORY_LEGS_MAX);
+        history_operation(&buffer, 0)->lsn = 1;
+        assert_int_equal(history_check(buffers, 1, &report), count - HISTORY_LEGS_MAX);
+        assert_int_equal(report.violations_of[HISTORY_RECORDING], count - HISTORY_LEGS_MAX);
+        history_buffer_deinit(&buffer);
+    }
+}
+
 /* One client's operations may stand in several buffers, in any order. */
 static void buffers__may_come_in_any_order(void **state)
 {
@@ -204,9 +278,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_violation__is_told_with_account_version_amounts_and_operations),
         cmocka_unit_test(legs__move_only_what_their_kind_may),
+        cmocka_unit_test(violations__say_what_is_wrong),
         cmocka_unit_test(a_stale_read__is_told_once_with_a_newer_one_that_it_should_have_seen),
         cmocka_unit_test(violations__beyond_those_described_are_counted),
         cmocka_unit_test(a_cycle__longer_than_can_be_told_is_told_in_part),
+        cmocka_unit_test(a_posting__has_so_many_legs_and_no_more),
         cmocka_unit_test(buffers__may_come_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

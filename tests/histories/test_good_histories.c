@@ -51,12 +51,22 @@ static const struct good GOOD[] = {
             "c1 13-14 hold insufficient a1~+71@2=100\n"
             "c1 15-16 transfer insufficient a1-71@2 a2+71\n"
             "c1 17-18 transfer lsn=4 a1-70@3=30 a2+70@2=170\n"},
+    {"a posting that dips below the minimum between its legs", 3, 0,
+     OPENED "c1 5-6 posting lsn=3 a1-150@2=-50!1 a1+100@3=50!1 a2+50@2=150\n"},
+    {"a reversal below the minimum, and a posting that does not move anything there", 6, 0,
+     OPENED "c1 5-6 deposit lsn=3 a1+50@2=150\n"
+            "c1 7-8 withdraw lsn=4 a1-150@3=0\n"
+            "c1 9-10 reversal lsn=5 of=3 a1-50@4=-50\n"
+            "c1 11-12 posting lsn=6 a1-5@5=-55 a1+5@6=-50\n"},
     {"concurrent changes in either order, seen by concurrent readers", 4, 0,
      OPENED "c1 5-50 deposit lsn=4 a1+5@3=112\n"
             "c2 5-50 deposit lsn=3 a1+7@2=107\n"
             "c3 10-20 read a1@1=100\n"
             "c4 10-20 read a1@3=112\n"
             "c5 20-21 read a1@3=112\n"},
+    {"a log in the order of requests of which one returned as the other was asked", 4, 0,
+     OPENED "c1 5-6 deposit lsn=4 a1+5@2=105\n"
+            "c2 6-7 deposit lsn=3 a2+7@2=107\n"},
     {"a read that is as old as its invocation", 3, 0,
      OPENED "c1 5-10 deposit lsn=3 a1+5@2=105\n"
             "c2 10-90 read a1@1=100\n"},
@@ -99,6 +109,16 @@ static const struct good GOOD[] = {
                            "c2 5-9 withdraw a1-20=80\n"
                            "record withdraw lsn=3 a1-20@2=80\n"
                            "record withdraw lsn=4 a1-20@3=60\n"},
+    {"answers with a version but no id", 4, 0,
+     OPENED OPENED_RECORDS "c1 5-9 withdraw a1-20@3=60\n"
+                           "c2 5-9 withdraw a1-20@2=80\n"
+                           "record withdraw lsn=3 a1-20@2=80\n"
+                           "record withdraw lsn=4 a1-20@3=60\n"},
+    {"a log that tells neither keys nor originals", 4, 0,
+     OPENED OPENED_RECORDS "c1 5-6 hold key=7 lsn=3 a1~+30@2=100~30\n"
+                           "c1 7-7 void key=8 lsn=4 of=3 a1~-30@3=100~0\n"
+                           "record hold lsn=3 a1~+30@2\n"
+                           "record void lsn=4 a1~-30@3\n"},
     {"an answer with a version but no id", 3, 0,
      OPENED OPENED_RECORDS "c1 5-9 withdraw a1-20@2=80\n"
                            "record withdraw lsn=3 a1-20@2=80\n"},
@@ -106,6 +126,15 @@ static const struct good GOOD[] = {
      OPENED OPENED_RECORDS "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
                            "record hold lsn=3 a1~+30@2=100~30\n"
                            "record expire lsn=4 of=3 a1~-30@3=100~0\n"},
+    {"a hold in doubt that is resolved", 3, 1,
+     OPENED "c1 5-? hold unanswered a1~+30\n"
+            "c2 7-8 void lsn=4 of=3 a1~-30@3=100~0\n"},
+    {"a hold without an id that is captured in full", 4, 0,
+     OPENED "c1 5-6 hold a1~+30@2=100~30\n"
+            "c2 7-8 capture lsn=4 of=3 a1-30~-30@3=70~0\n"},
+    {"a capture in full", 4, 0,
+     OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
+            "c2 7-8 capture lsn=4 of=3 a1-30~-30@3=70~0 a2+30@2=130\n"},
     {"not applied, and not in the log", 2, 0,
      OPENED OPENED_RECORDS "c1 5-6 deposit refused key=7 a1+5\n"
                            "c1 7-8 read a1@1=100\n"},
