@@ -171,9 +171,9 @@ enum florin_field {
 
 /* Numbers are written into the log. */
 enum florin_account_status {
-    FLORIN_ACCOUNT_OPEN = 0,
-    FLORIN_ACCOUNT_FROZEN = 1, /* neither debits nor credits, but as_admin */
-    FLORIN_ACCOUNT_CLOSED = 2, /* final; the balance is zero */
+    FLORIN_STATE_OPEN = 0,
+    FLORIN_STATE_FROZEN = 1, /* neither debits nor credits, but as_admin */
+    FLORIN_STATE_CLOSED = 2, /* final; the balance is zero */
 };
 
 /* Which way money moves. Numbers are written into the log. */
@@ -192,7 +192,8 @@ struct florin_leg {
     uint8_t amount_scale;      /* 0 to 18 */
     uint64_t expected_version; /* 0: any */
     bool has_expected_balance;
-    int64_t expected_balance_minor; /* at least; minor units */
+    int64_t expected_balance_minor; /* at least; a decimal as amount_minor is */
+    uint8_t expected_balance_scale; /* 0 to 18 */
 };
 
 /* What FLORIN_CHANGE_ACCOUNT changes; the rest stays. */
@@ -227,9 +228,11 @@ struct florin_command {
      * remembered as that (HTTP's If-Match). */
     bool expected_by_precondition;
 
-    /* The balance that the account must have at least, before the change; minor units. */
+    /* The balance that the account must have at least, before the change; a decimal as amount_minor
+     * is. */
     bool has_expected_balance;
     int64_t expected_balance_minor;
+    uint8_t expected_balance_scale; /* 0 to 18 */
 
     /* Decides as if it were to be applied, and changes, logs and remembers nothing. */
     bool dry_run;
