@@ -351,7 +351,10 @@ int ledger_create(const struct florin_options *options, const struct ledger_devi
     pthread_mutex_init(&created->log_line_lock, NULL);
     pthread_mutex_init(&created->clients_lock, NULL);
     atomic_init(&created->state, LEDGER_RECOVERING);
+    created->followers.descriptor = -1;
     int error = open_devices(created, devices);
+    if (error == 0)
+        error = inbox_init(&created->followers);
     if (error == 0)
         error = refuse_unfinished(created);
     if (error == 0)
@@ -407,6 +410,8 @@ void ledger_destroy(struct florin *ledger)
     for (unsigned number = 0; number < endpoints; number++)
         endpoint_destroy(atomic_load(&ledger->endpoints[number]));
     free(ledger->workers);
+    if (ledger->followers.descriptor >= 0)
+        inbox_deinit(&ledger->followers);
     if (ledger->lock_file != NULL)
         ledger->storage->operations->close(ledger->lock_file);
     if (ledger->own_storage != NULL)
