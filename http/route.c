@@ -80,9 +80,13 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
         const char *path;
         enum route route;
     } whole[] = {
-        {"/accounts", ROUTE_ACCOUNTS},   {"/withdraw", ROUTE_WITHDRAW},
-        {"/healthz", ROUTE_HEALTHZ},     {"/readyz", ROUTE_READYZ},
-        {"/metrics", ROUTE_METRICS},     {"/admin/checkpoint", ROUTE_CHECKPOINT},
+        {"/accounts", ROUTE_ACCOUNTS},
+        {"/withdraw", ROUTE_WITHDRAW},
+        {"/events", ROUTE_EVENTS},
+        {"/healthz", ROUTE_HEALTHZ},
+        {"/readyz", ROUTE_READYZ},
+        {"/metrics", ROUTE_METRICS},
+        {"/admin/checkpoint", ROUTE_CHECKPOINT},
         {"/admin/backup", ROUTE_BACKUP},
     };
     match->route = ROUTE_NONE;

@@ -18,6 +18,7 @@
     X(BALANCE, "balance", "GET, HEAD")                                                             \
     X(TRANSACTIONS, "transactions", "POST")                                                        \
     X(WITHDRAW, "withdraw", "POST")                                                                \
+    X(EVENTS, "events", "GET")                                                                     \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
     X(METRICS, "metrics", "GET, HEAD")                                                             \
