@@ -86,19 +86,15 @@ static void wake_workers(struct event_feeder *feeder)
     }
 }
 
-/* Begins the tails that are wanted, ends those that are not. Sets live[]; returns whether one was
- * begun. */
+/* Begins the tails that are wanted; the last follower ended those that are not. Sets live[];
+ * returns whether one was begun. */
 static bool choose_tails(struct event_feeder *feeder, bool live[EVENT_FORMS])
 {
     bool any = false;
     bool begun = false;
     pthread_mutex_lock(&feeder->mutex);
-    for (unsigned form = 0; form < EVENT_FORMS; form++) {
-        struct event_tail *tail = &feeder->tails[form];
-        if (tail->followers == 0)
-            event_tail_end(tail);
-        any = any || tail->is_live;
-    }
+    for (unsigned form = 0; form < EVENT_FORMS; form++)
+        any = any || feeder->tails[form].is_live;
     if (!any)
         feeder->tail_lsn = florin_durable_lsn(feeder->ledger);
     for (unsigned form = 0; form < EVENT_FORMS; form++) {
@@ -155,10 +151,12 @@ static bool publish_blocks(struct event_feeder *feeder, const bool live[EVENT_FO
     }
     pthread_mutex_lock(&feeder->mutex);
     for (unsigned form = 0; form < EVENT_FORMS; form++) {
-        if (blocks[form] != NULL)
-            event_tail_append(&feeder->tails[form], blocks[form]);
-        if (live[form])
-            feeder->tails[form].end = feeder->tail_lsn;
+        struct event_tail *tail = &feeder->tails[form];
+        if (blocks[form] != NULL && tail->is_live)
+            event_tail_append(tail, blocks[form]);
+        else if (blocks[form] != NULL)
+            event_block_release(blocks[form]);
+        tail->end = feeder->tail_lsn;
     }
     pthread_mutex_unlock(&feeder->mutex);
     return done;
@@ -289,8 +287,8 @@ static bool look_for_wishes(void *context)
     return has;
 }
 
-/* Waits for a wish, at most until then; 0: for ever. */
-static void wait_for_wishes(struct event_feeder *feeder, uint64_t until_ns)
+/* Waits for a wish, at most until then; 0: for ever. Whether there is one. */
+static bool wait_for_wishes(struct event_feeder *feeder, uint64_t until_ns)
 {
     struct timespec due = {.tv_sec = (time_t)(until_ns / 1000000000),
                            .tv_nsec = (long)(until_ns % 1000000000)};
@@ -299,12 +297,12 @@ static void wait_for_wishes(struct event_feeder *feeder, uint64_t until_ns)
     while (error == 0 && !has_wishes(feeder)) {
         if (until_ns != 0)
             error = pthread_cond_timedwait(&feeder->wanted, &feeder->mutex, &due);
-        else if (feeder->followers == 0)
-            pthread_cond_wait(&feeder->wanted, &feeder->mutex);
         else
-            break;
+            pthread_cond_wait(&feeder->wanted, &feeder->mutex);
     }
+    bool has = has_wishes(feeder);
     pthread_mutex_unlock(&feeder->mutex);
+    return has;
 }
 
 /* 0: until there is a first follower. */
@@ -322,6 +320,17 @@ static void close_feeds(struct event_feeder *feeder)
         feed_close(feeder->tail_feed);
     if (feeder->read_feed != NULL)
         feed_close(feeder->read_feed);
+    feeder->tail_feed = NULL;
+    feeder->read_feed = NULL;
+}
+
+/* Nobody follows. The feeds go soon: they hold files that may have been removed. */
+static void rest(struct event_feeder *feeder)
+{
+    if (feeder->tail_feed == NULL)
+        (void)wait_for_wishes(feeder, 0);
+    else if (!wait_for_wishes(feeder, now_ns() + SLEEP_MS * UINT64_C(1000000)))
+        close_feeds(feeder);
 }
 
 /* Somebody follows: one turn of work, or a sleep. */
@@ -339,7 +348,14 @@ static void follow(struct event_feeder *feeder, uint32_t followers, bool wants_t
     if (is_due)
         feed_sleep(feeder->ledger, feeder->tail_lsn, SLEEP_MS, look_for_wishes, feeder);
     else
-        wait_for_wishes(feeder, feeder->batch_due_ns);
+        (void)wait_for_wishes(feeder, feeder->batch_due_ns);
+}
+
+/* There is no memory for them. */
+static void sleep_without_feeds(void)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    (void)nanosleep(&pause, NULL);
 }
 
 static void *run(void *argument)
@@ -354,11 +370,11 @@ static void *run(void *argument)
         if (stop)
             break;
         if (followers == 0)
-            wait_for_wishes(feeder, 0);
+            rest(feeder);
         else if (open_feeds(feeder) == 0)
             follow(feeder, followers, wants_tail);
         else
-            wait_for_wishes(feeder, now_ns() + SLEEP_MS * UINT64_C(1000000));
+            sleep_without_feeds();
     }
     close_feeds(feeder);
     return NULL;
@@ -492,9 +508,11 @@ bool event_feeder_leave(struct event_feeder *feeder, struct event_cursor *cursor
             undo_done(feeder, cursor);
         if (cursor->block != NULL)
             event_block_release(cursor->block);
-        feeder->followers--;
+        if (--feeder->followers == 0)
+            feeder->wants_tail = false;
         feeder->worker_followers[cursor->worker]--;
-        feeder->tails[cursor->form].followers--;
+        if (--feeder->tails[cursor->form].followers == 0)
+            event_tail_end(&feeder->tails[cursor->form]);
     }
     pthread_mutex_unlock(&feeder->mutex);
     return is_free;
@@ -544,7 +562,7 @@ enum event_take event_feeder_take(struct event_feeder *feeder, struct event_curs
         enqueue(feeder, cursor);
         take = EVENT_TAKE_READING;
     } else {
-        take = EVENT_TAKE_TAIL; /* that is about to begin */
+        take = EVENT_TAKE_LATER; /* the tail is about to begin */
     }
     pthread_mutex_unlock(&feeder->mutex);
     if (take == EVENT_TAKE_READING)

@@ -76,6 +76,7 @@ __attribute__((warn_unused_result)) bool event_feeder_leave(struct event_feeder 
 enum event_take {
     EVENT_TAKE_BLOCK,   /* *block has what comes next; event_feeder_release() it */
     EVENT_TAKE_TAIL,    /* nothing yet: take again when the tail has moved */
+    EVENT_TAKE_LATER,   /* the same, but whether something is gone is not known yet */
     EVENT_TAKE_READING, /* take again when the cursor comes out of event_feeder_collect() */
     EVENT_TAKE_GONE,    /* cursor->first_lsn is the first that is kept */
     EVENT_TAKE_FAILED,  /* the log cannot be read */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "event_feeder.h"
 #include "florin.h"
@@ -26,6 +27,9 @@ enum {
     /* On a server that stops, a client that does not take its last block is waited for so long. */
     STOP_MS = 1000,
     LAST_LINE_MAX = 512,
+    /* Of what the kernel keeps for a follower besides (it takes twice that): else it would be
+     * megabytes. */
+    SOCKET_BYTES = 64 * 1024,
 };
 
 struct event_guard {
@@ -65,9 +69,13 @@ static struct event_feeder *feeder_of(const struct event_stream *stream)
     return stream->worker->server->feeder;
 }
 
-static uint64_t loop_ms(const struct http_worker *worker)
+/* Not the loop's time, which follows the wall clock. */
+static uint64_t monotonic_ms(void)
 {
-    return h2o_now(worker->loop);
+    struct timespec now;
+    int error = clock_gettime(CLOCK_MONOTONIC, &now);
+    assert(error == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void make_ready(struct event_stream *stream)
@@ -186,6 +194,14 @@ static void on_input(h2o_socket_t *socket, const char *error)
     }
 }
 
+static void limit_socket(const struct event_stream *stream)
+{
+    const int bytes = SOCKET_BYTES;
+    /* Best effort: without it only memory is lost. */
+    (void)setsockopt(h2o_socket_get_fd(socket_of(stream)), SOL_SOCKET, SO_SNDBUF, &bytes,
+                     sizeof(bytes));
+}
+
 /* libh2o does not read from an HTTP/1 connection while it answers; so nobody would see that a
  * client has left before the next bytes are sent. HTTP/2 is read all the time. */
 static void watch_client(struct event_stream *stream)
@@ -220,6 +236,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *request)
 static void send_headers(struct event_stream *stream)
 {
     stream->has_headers = true;
+    limit_socket(stream);
     metrics_count_answer(&stream->worker->metrics, ROUTE_EVENTS, 200, ERROR_NONE);
     respond_events(stream->request, stream->wish.as_sse, stream->style.money_as_string,
                    &stream->generator);
@@ -231,8 +248,16 @@ static void send_bytes(struct event_stream *stream, const char *bytes, size_t le
     if (!stream->has_headers)
         send_headers(stream);
     stream->state = STREAM_SENDING;
-    stream->sent_ms = loop_ms(stream->worker);
-    h2o_send(stream->request, &buffer, length > 0 ? 1 : 0, H2O_SEND_STATE_IN_PROGRESS);
+    stream->sent_ms = monotonic_ms();
+    h2o_send(stream->request, &buffer, 1, H2O_SEND_STATE_IN_PROGRESS);
+}
+
+static void send_heartbeat(struct event_stream *stream)
+{
+    if (stream->wish.as_sse)
+        send_bytes(stream, ":\n\n", 3);
+    else
+        send_bytes(stream, "\n", 1);
 }
 
 static void send_end(struct event_stream *stream)
@@ -293,7 +318,7 @@ static bool is_whole(const struct event_stream *stream)
 static bool page_is_over(const struct event_stream *stream)
 {
     return !stream->wish.follow && stream->cursor.position >= stream->until &&
-           (stream->count > 0 || loop_ms(stream->worker) >= stream->deadline_ms);
+           (stream->count > 0 || monotonic_ms() >= stream->deadline_ms);
 }
 
 static void wait_at_tail(struct event_stream *stream)
@@ -305,7 +330,7 @@ static void wait_at_tail(struct event_stream *stream)
     stream->state = STREAM_AT_TAIL;
     watch_client(stream);
     if (stream->wish.follow && !stream->has_headers)
-        send_bytes(stream, NULL, 0); /* the client knows that it follows */
+        send_heartbeat(stream); /* libh2o sends no headers without a byte behind them */
 }
 
 /* Sends what the block has for the follower; false: nothing. */
@@ -352,6 +377,9 @@ static void advance(struct event_stream *stream)
         return;
     case EVENT_TAKE_TAIL:
         wait_at_tail(stream);
+        return;
+    case EVENT_TAKE_LATER:
+        stream->state = STREAM_AT_TAIL;
         return;
     case EVENT_TAKE_READING:
         stream->state = STREAM_READING;
@@ -409,8 +437,8 @@ static void check_waiting(struct event_stream *stream, uint64_t now_ms)
 {
     if (page_is_over(stream))
         make_ready(stream);
-    else if (stream->wish.follow && now_ms - stream->sent_ms >= HEARTBEAT_MS)
-        send_bytes(stream, stream->wish.as_sse ? ":\n\n" : "\n", stream->wish.as_sse ? 3 : 1);
+    else if (stream->has_headers && now_ms - stream->sent_ms >= HEARTBEAT_MS)
+        send_heartbeat(stream);
 }
 
 static void check(struct http_worker *worker, uint64_t now_ms)
@@ -440,7 +468,7 @@ bool event_streams_turn(struct http_worker *worker)
         streams->ready = stream->next_ready;
         advance(stream);
     }
-    uint64_t now_ms = loop_ms(worker);
+    uint64_t now_ms = monotonic_ms();
     if (now_ms - streams->checked_ms >= CHECK_MS) {
         streams->checked_ms = now_ms;
         check(worker, now_ms);
@@ -457,7 +485,7 @@ int event_streams_wait_ms(const struct http_worker *worker)
 void event_streams_stop(struct http_worker *worker)
 {
     worker->events.is_stopping = true;
-    worker->events.stopped_ms = loop_ms(worker);
+    worker->events.stopped_ms = monotonic_ms();
     for (struct event_stream *stream = worker->events.first; stream != NULL;
          stream = stream->next) {
         if (stream->state == STREAM_AT_TAIL)
@@ -483,7 +511,7 @@ int event_stream_start(struct http_worker *worker, h2o_req_t *request,
     stream->wish = *wish;
     stream->style = *style;
     stream->until = florin_durable_lsn(worker->server->options.ledger);
-    stream->sent_ms = loop_ms(worker);
+    stream->sent_ms = monotonic_ms();
     stream->deadline_ms = stream->sent_ms + wish->wait_s * UINT64_C(1000);
     if (!event_feeder_join(worker->server->feeder, &stream->cursor)) {
         free(stream);
