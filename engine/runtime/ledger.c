@@ -578,16 +578,6 @@ int florin_checkpoint(struct florin *ledger)
     return keeper_make_checkpoint(ledger->keeper);
 }
 
-void ledger_hold_files(struct florin *ledger)
-{
-    keeper_hold_files(ledger->keeper);
-}
-
-void ledger_release_files(struct florin *ledger)
-{
-    keeper_release_files(ledger->keeper);
-}
-
 bool ledger_is_healthy(const struct florin *ledger)
 {
     if (ledger_state(ledger) == LEDGER_RECOVERING)
