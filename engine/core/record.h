@@ -21,6 +21,7 @@
  *     40  u64  previous    LSN of this account's record before; 0: the first
  *     48  u64  expected    expected_version; only with flag bit 0
  *         i64  expected_balance   only with flag bit 2
+ *
  *         open, change (what the account is afterwards):
  *         +0  i64  minimum_balance
  *         +8  u8[8] currency   code, zero-padded
@@ -28,24 +29,33 @@
  *        +17  u8   reserved    0
  *        +18  u16  metadata_length
  *        +20  u32  reserved    0
+ *
  *         transfer, posting, batch, hold, capture, void, expire, reverse:
  *         +0  u64  request     digest of all that was asked (posting.h); 0: expire
- *         +8  u64  target      LSN of the hold that ends, of the transaction that is reversed; else
- * 0 +16  i64  held        of the account, after +24  u64  detail      hold: when it expires, 0:
- * never; reverse: 1 for the target's first reversal, 2, ...; a refusal: version of the account of
- * the refused leg; else 0 +32  i64  detail_minor   reverse: how much of the target's first leg is
- * reversed by now; a refusal: balance of the account of the refused leg; else 0 +40  u8   direction
- * of the account's own leg: 0 none, 1 credit, 2 debit +41  u8   leg_count   legs behind; 0 for a
- * refusal +42  u8   refused_leg +43  u8[5] reserved   0 legs, leg_count of these: +0  u8 id_length
- *         +1  u8   direction
- *         +2  u8   exponent
- *         +3  u8[5] reserved   0
- *         +8  u64  version     after this leg
- *        +16  i64  balance     after this leg
- *        +24  i64  amount
- *        +32  u64  previous    LSN of that account's record before this one, also when an earlier
- * leg is of the same account +40  id, zeros to a multiple of 8 id, key, metadata, zeros to a
- * multiple of 8
+ *         +8  u64  target      LSN of the hold that ends, of the transaction reversed; else 0
+ *        +16  i64  held        of the account, after
+ *        +24  u64  detail      hold: when it expires, 0: never; reverse: 1 for the target's first
+ *                              reversal, 2, ...; a refusal: version of the account of the refused
+ *                              leg; else 0
+ *        +32  i64  detail_minor   reverse: how much of the target's first leg is reversed by now; a
+ *                              refusal: balance of the account of the refused leg; else 0
+ *        +40  u8   direction   of the account's own leg: 0 none, 1 credit, 2 debit
+ *        +41  u8   leg_count   legs behind; 0 for a refusal
+ *        +42  u8   refused_leg
+ *        +43  u8[5] reserved   0
+ *        +48  leg_count of these:
+ *             +0  u8   id_length
+ *             +1  u8   direction
+ *             +2  u8   exponent
+ *             +3  u8[5] reserved   0
+ *             +8  u64  version     after this leg
+ *            +16  i64  balance     after this leg
+ *            +24  i64  amount
+ *            +32  u64  previous    LSN of that account's record before this one, also when an
+ *                                  earlier leg is of the same account
+ *            +40  id, zeros to a multiple of 8
+ *
+ *         id, key, metadata, zeros to a multiple of 8
  *
  * The account of the fixed part is the one whose key the record has: that of the first leg. Every
  * leg raises the version of its account by one, so that legs on one account have versions in their
