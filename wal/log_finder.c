@@ -64,6 +64,9 @@ struct log_finder {
     /* the segment that was found last, and the greatest LSN that is known to be in it */
     uint64_t last_segment;
     uint64_t last_lsn;
+    /* the newest segment with something durable, and what was durable when it was that */
+    uint64_t newest_segment;
+    uint64_t newest_lsn;
     uint64_t clock;
     uint64_t keep_from;
     uint64_t reads;
@@ -124,6 +127,9 @@ static uint64_t known_segment(const struct log_finder *finder, uint64_t lsn)
     uint64_t last_first = log_reader_known_first_lsn(reader, finder->last_segment);
     if (last_first > 0 && last_first <= lsn && lsn <= finder->last_lsn)
         return finder->last_segment;
+    uint64_t newest_first = log_reader_known_first_lsn(reader, finder->newest_segment);
+    if (newest_first > 0 && newest_first <= lsn && lsn <= finder->newest_lsn)
+        return finder->newest_segment;
     uint32_t place = points_behind(finder, lsn);
     if (place < finder->point_count) {
         uint64_t segment = finder->points[place].segment;
@@ -149,21 +155,22 @@ static int open_segment_of(struct log_finder *finder, uint64_t lsn, uint64_t dur
 {
     struct log_reader *reader = finder->reader;
     uint64_t segment = known_segment(finder, lsn);
-    uint64_t last_lsn = lsn;
     int error = -ENOENT;
     if (segment > 0)
         error = log_reader_open_segment(reader, segment, fault);
     if (error == -ENOENT) {
         error = log_reader_seek_segment(reader, lsn, durable_lsn, fault);
         /* the next one was looked at: nothing durable stands in it */
-        if (error == 0 && log_reader_known_first_lsn(reader, reader->segment + 1) == 0)
-            last_lsn = durable_lsn;
+        if (error == 0 && log_reader_known_first_lsn(reader, reader->segment + 1) == 0) {
+            finder->newest_segment = reader->segment;
+            finder->newest_lsn = durable_lsn;
+        }
     }
     if (error == 0 && reader->segment < finder->keep_from)
         error = -ENODATA;
-    if (error == 0 && (reader->segment != finder->last_segment || last_lsn > finder->last_lsn)) {
+    if (error == 0 && (reader->segment != finder->last_segment || lsn > finder->last_lsn)) {
         finder->last_segment = reader->segment;
-        finder->last_lsn = last_lsn;
+        finder->last_lsn = lsn;
     }
     return error;
 }
