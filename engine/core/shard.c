@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "arena.h"
-#include "bytes.h"
 #include "money.h"
 
 _Static_assert((int)SHARD_STAGE_BYTES_MAX >= (int)FLORIN_RECORD_MAX, "a stage holds a record");
@@ -49,7 +48,7 @@ static void answer_with_details(const struct shard *shard, const struct account 
 
     answer_with_account(shard, account, answer);
     answer->result.time_ns = shard->accounts.openings[slot].time_ns;
-    answer->result.minimum_balance_minor = account->minimum_balance_minor;
+    answer->result.minimum_balance_minor = account_table_minimum(&shard->accounts, account);
     answer->result.metadata = account_table_metadata(&shard->accounts, account);
     answer->result.metadata_length = account->metadata_length;
 }
@@ -171,6 +170,15 @@ static enum florin_status check_syntax(const struct florin_command *command,
     case FLORIN_OPEN_ACCOUNT:
     case FLORIN_READ_ACCOUNT:
         break;
+    case FLORIN_CHANGE_ACCOUNT:
+    case FLORIN_TRANSFER:
+    case FLORIN_POSTING:
+    case FLORIN_HOLD:
+    case FLORIN_CAPTURE:
+    case FLORIN_VOID:
+    case FLORIN_EXPIRE:
+    case FLORIN_REVERSE:
+    case FLORIN_BATCH:
     default:
         return refuse(FLORIN_INVALID_COMMAND, FLORIN_FIELD_KIND, field);
     }
@@ -216,6 +224,7 @@ static void stage_record(struct shard *shard, struct record *record, struct acco
     record->previous_lsn = account->last_lsn;
     record->version = account->version;
     record->balance_minor = account->balance_minor;
+    record->exponent = account_table_currency(&shard->accounts, account)->exponent;
     account->last_lsn = lsn;
     shard->last_time_ns = record->time_ns;
 
@@ -289,7 +298,7 @@ static enum florin_status decide_posting(const struct account *account,
             return FLORIN_BALANCE_OVERFLOW;
     } else {
         if (!money_subtract(account->balance_minor, amount_minor, &after) ||
-            after < account->minimum_balance_minor)
+            after < account->floor_minor)
             return FLORIN_INSUFFICIENT_BALANCE;
     }
     *balance_minor = after;
@@ -394,7 +403,7 @@ static bool account_has_content(const struct shard *shard, const struct account 
 
     return memcmp(currency, &content->currency, sizeof(*currency)) == 0 &&
            opening->balance_minor == content->balance_minor &&
-           account->minimum_balance_minor == content->minimum_balance_minor &&
+           account_table_minimum(&shard->accounts, account) == content->minimum_balance_minor &&
            account->metadata_length == content->metadata_length &&
            (content->metadata_length == 0 ||
             memcmp(account_table_metadata(&shard->accounts, account), content->metadata,
@@ -412,7 +421,6 @@ static void stage_opening(struct shard *shard, const struct account_content *con
         .id = content->id,
         .id_length = (uint8_t)content->id_length,
         .minimum_balance_minor = content->minimum_balance_minor,
-        .exponent = content->currency.exponent,
         .metadata = content->metadata,
         .metadata_length = (uint16_t)content->metadata_length,
     };
@@ -478,7 +486,8 @@ static void execute_read(struct shard *shard, const struct florin_command *comma
 size_t shard_memory_bytes(const struct shard_options *options)
 {
     return account_table_memory_bytes(options->accounts_max) +
-           key_table_memory_bytes(options->keys_memory) + arena_bytes(SHARD_STAGE_BYTES_MAX, 1) +
+           key_table_memory_bytes(options->keys_memory) +
+           hold_table_memory_bytes(options->holds_max) + arena_bytes(SHARD_STAGE_BYTES_MAX, 1) +
            arena_bytes(SHARD_STAGE_RECORDS_MAX, sizeof(struct shard_staged));
 }
 
@@ -491,6 +500,8 @@ void shard_init(struct shard *shard, const struct shard_options *options, void *
                        arena_take(&arena, account_table_memory_bytes(options->accounts_max)));
     key_table_init(&shard->keys, options->keys_memory,
                    arena_take(&arena, key_table_memory_bytes(options->keys_memory)));
+    hold_table_init(&shard->holds, options->secret, options->holds_max,
+                    arena_take(&arena, hold_table_memory_bytes(options->holds_max)));
     shard->stage.bytes = arena_take(&arena, arena_bytes(SHARD_STAGE_BYTES_MAX, 1));
     shard->stage.records =
         arena_take(&arena, arena_bytes(SHARD_STAGE_RECORDS_MAX, sizeof(*shard->stage.records)));
@@ -548,6 +559,16 @@ void shard_execute(struct shard *shard, const struct florin_command *command, ui
     case FLORIN_READ_ACCOUNT:
         execute_read(shard, command, account_hash, answer);
         break;
+    case FLORIN_CHANGE_ACCOUNT:
+    case FLORIN_TRANSFER:
+    case FLORIN_POSTING:
+    case FLORIN_HOLD:
+    case FLORIN_CAPTURE:
+    case FLORIN_VOID:
+    case FLORIN_EXPIRE:
+    case FLORIN_REVERSE:
+    case FLORIN_BATCH:
+        assert(false && "check_syntax() refuses them");
     }
 }
 
@@ -570,9 +591,7 @@ void shard_seal(struct shard *shard, uint64_t first_lsn)
         uint8_t *bytes = stage->bytes + staged->offset;
 
         account->last_lsn = shard_final_lsn(account->last_lsn, first_lsn);
-        uint64_t previous = bytes_get_u64(bytes + RECORD_PREVIOUS_OFFSET);
-        if (previous & SHARD_LSN_PROVISIONAL)
-            record_patch_previous(bytes, shard_final_lsn(previous, first_lsn));
+        record_seal(bytes, first_lsn);
         if (staged->key_slot != SHARD_NO_SLOT)
             key_table_set_lsn(&shard->keys, staged->key_slot, first_lsn + i);
     }

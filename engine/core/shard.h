@@ -58,6 +58,7 @@
 #include "account_table.h"
 #include "florin.h"
 #include "hash.h"
+#include "hold_table.h"
 #include "key_answer.h"
 #include "key_filter.h"
 #include "key_table.h"
@@ -183,14 +184,16 @@ static inline uint64_t shard_final_lsn(uint64_t lsn, uint64_t first_lsn)
 #define SHARD_REPLAY_LIST(X)                                                                       \
     X(APPLIED, "applied")                                                                          \
     X(OLDER, "older than the account, skipped")                                                    \
-    X(NO_ROOM, "more accounts or keys than --accounts-max or --keys-memory allow")                 \
+    X(NO_ROOM,                                                                                     \
+      "more accounts, keys or holds than --accounts-max, --keys-memory or --holds-max allow")      \
     X(UNKNOWN_ACCOUNT, "a record of an account that was never opened")                             \
     X(ACCOUNT_TWICE, "an account opened twice")                                                    \
     X(VERSION_GAP, "the version does not follow the one before")                                   \
     X(BALANCE_WRONG, "the balance does not follow from the one before and the amount")             \
     X(PREVIOUS_WRONG, "the account's record before is another one")                                \
     X(HOLD_WRONG, "a hold that is not there, or is there already, or of another amount")           \
-    X(CURRENCY_WRONG, "the exponent or currency is not the account's")
+    X(CURRENCY_WRONG, "the exponent or currency is not the account's")                             \
+    X(CLOSED, "a change of a closed account, or a closing of one that is not empty")
 
 enum shard_replay {
 #define X(name, text) SHARD_REPLAY_##name,
@@ -241,7 +244,8 @@ size_t shard_write_images(const struct shard *shard, uint32_t *cursor, uint32_t 
                           struct shard_sums *sums);
 
 /* Adds an account of a checkpoint, before any replay, and adds it to *sums. APPLIED, or NO_ROOM,
- * ACCOUNT_TWICE, BALANCE_WRONG (below the account's minimum), which change nothing. */
+ * ACCOUNT_TWICE, BALANCE_WRONG (below the account's minimum and what is held), HOLD_WRONG (another
+ * account has such a hold), which change nothing. */
 __attribute__((warn_unused_result)) enum shard_replay
 shard_load_image(struct shard *shard, const struct account_image *image, uint64_t account_hash,
                  struct shard_sums *sums);
