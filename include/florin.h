@@ -285,7 +285,9 @@ struct florin_result {
     enum florin_field field; /* KEY_REUSED: what differs; INVALID_*: what is wrong */
     uint8_t leg;             /* which one a refusal speaks of; a transfer's are account and to */
     enum florin_account_status account_status; /* reads, opens, changes */
-    uint64_t transaction_id; /* position of its record in the log (LSN); 0: not logged */
+    /* Position of its record in the log (LSN); 0: not logged. Reads: of the account's newest
+     * record, where its history begins. */
+    uint64_t transaction_id;
     int64_t amount_minor;
     int64_t balance_minor;
     uint64_t version;

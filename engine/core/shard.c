@@ -479,6 +479,7 @@ static void execute_read(struct shard *shard, const struct florin_command *comma
         return;
     }
     answer_with_details(shard, account, answer);
+    answer->result.transaction_id = account->last_lsn;
 }
 
 /* --- public ------------------------------------------------------------------------------ */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "history.h"
 #include "keeper.h"
 #include "ledger_state.h"
 #include "message.h"
@@ -269,7 +270,8 @@ static void publish_statistics(struct worker *worker)
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->lookups.count == 0 && worker->self->outstanding == 0 && !worker->committing &&
+           worker->lookups.count == 0 && worker->history_outstanding == 0 &&
+           worker->self->outstanding == 0 && !worker->committing &&
            (worker->shard.stage.record_count == 0 || log_failed(worker->ledger->log) != 0);
 }
 
@@ -371,7 +373,7 @@ int worker_wait_ms(struct worker *worker)
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
     bool stuck = !stage_room(worker) || !waiters_room(worker);
-    if (keeper_wants(worker))
+    if (keeper_wants(worker) || history_has_finished(worker))
         return 0;
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
