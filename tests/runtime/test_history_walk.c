@@ -534,13 +534,17 @@ static void damage__is_named_and_spoils_nothing_else(void **state)
     }
     assert_in_range(refused, 1, 300); /* one frame */
     assert_true(found > 1000);
+    unsigned cut = 0; /* accounts with a record in it: their history ends there */
     for (unsigned i = 0; i < ACCOUNTS; i++) {
         struct history_query query = query_of(&sample->accounts[i], HISTORY_BALANCE_AT_VERSION);
         query.version = 1;
-        assert_int_equal(ask(sample, &query)->status, HISTORY_FAILED);
+        enum history_status status = ask(sample, &query)->status;
+        assert_true(status == HISTORY_FOUND || status == HISTORY_FAILED);
+        cut += status == HISTORY_FAILED;
         query.version = newest(&sample->accounts[i])->version;
         assert_int_equal(ask(sample, &query)->status, HISTORY_FOUND);
     }
+    assert_true(cut > 0);
 }
 
 int main(void)
