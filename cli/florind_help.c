@@ -43,6 +43,7 @@ static const char text[] =
     "\n"
     "Limits\n"
     "  --accounts-max N            room for accounts                         [16777216]\n"
+    "  --holds-max N               room for active holds                      [1048576]\n"
     "  --keys-memory N             recent idempotency keys held in memory    [16777216]\n"
     "  --commit-timeout-ms N       until \"commit_unknown\" is answered        [5000]\n"
     "  --request-timeout-ms N      for a request to arrive; for idle clients [10000]\n"

@@ -144,6 +144,12 @@ static bool set_accounts_max(struct florind_options *options, const char *value,
     return read_number(value, 1, UINT64_C(1) << 31, &options->accounts_max);
 }
 
+static bool set_holds_max(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "a number from 1 to 2147483648";
+    return read_number(value, 1, UINT64_C(1) << 31, &options->holds_max);
+}
+
 static bool set_keys_memory(struct florind_options *options, const char *value, const char **wanted)
 {
     *wanted = "a number from 1 to 2147483648";
@@ -289,6 +295,7 @@ static const struct option_name table[] = {
     {"io", set_io, false},
     {"segment-mib", set_segment_mib, false},
     {"accounts-max", set_accounts_max, false},
+    {"holds-max", set_holds_max, false},
     {"keys-memory", set_keys_memory, false},
     {"checkpoint-mib", set_checkpoint_mib, false},
     {"checkpoint-seconds", set_checkpoint_seconds, false},
@@ -317,6 +324,7 @@ static void set_defaults(struct florind_options *options)
     options->io = engine.io;
     options->segment_mib = engine.segment_bytes >> 20;
     options->accounts_max = engine.accounts_max;
+    options->holds_max = engine.holds_max;
     options->keys_memory = engine.keys_memory;
     options->checkpoint_bytes = engine.checkpoint_bytes;
     options->checkpoint_seconds = engine.checkpoint_seconds;

@@ -115,6 +115,7 @@ static enum exit_code create_ledger(struct process *process, const struct ledger
         .io = options->io,
         .segment_bytes = options->segment_mib << 20,
         .accounts_max = options->accounts_max,
+        .holds_max = options->holds_max,
         .keys_memory = options->keys_memory,
         .checkpoint_bytes = options->checkpoint_bytes,
         .checkpoint_seconds = options->checkpoint_seconds,

@@ -5,10 +5,13 @@
  *      8  u64  digest low
  *     16  u64  lsn << 16 | kind << 8 | status
  *     24  u64  time_ns
- *     32  u64  expected_version  asked; 0: none
- *     40  i64  amount            asked, minor units
- *     48  i64  balance           answered, minor units
- *     56  u64  version           answered
+ *     32  u64  expected_version  asked; 0: none. Of kinds with legs: the digest of all that was
+ * asked 40  i64  amount            asked, minor units. Of a refusal of a kind with legs:
+ * refused_leg 48  i64  balance           answered, minor units 56  u64  version           answered
+ *
+ * Of kinds with legs, `balance` and `version` are those of the record's account after all legs; of
+ * a hold and a void, `balance` is what is available then (balance - held); of a refusal, both are
+ * those of the account of the refused leg.
  *
  * Thread: any; pure.
  */
@@ -35,7 +38,7 @@ struct key_answer {
     uint64_t version;
 };
 
-/* Of a record with a key (asserted). */
+/* Of a decoded record with a key (asserted). */
 struct key_answer key_answer_of_record(const struct hash_secret *secret,
                                        const struct record *record, uint64_t lsn);
 

@@ -74,6 +74,7 @@ void florin_options_init(struct florin_options *options)
         .io = FLORIN_IO_AUTO,
         .segment_bytes = UINT64_C(64) << 20,
         .accounts_max = UINT64_C(16) << 20,
+        .holds_max = UINT64_C(1) << 20,
         .keys_memory = UINT64_C(16) << 20,
         .checkpoint_bytes = UINT64_C(1) << 30,
         .background_mib_per_second = 25,
@@ -89,6 +90,7 @@ static bool options_are_valid(const struct florin_options *options)
            options->workers <= FLORIN_WORKERS_MAX && options->segment_bytes % mebibyte == 0 &&
            options->segment_bytes >= 4 * mebibyte && options->segment_bytes <= 1024 * mebibyte &&
            options->accounts_max >= 1 && options->accounts_max <= entries_max &&
+           options->holds_max >= 1 && options->holds_max <= entries_max &&
            options->keys_memory >= 1 && options->keys_memory <= entries_max &&
            options->commit_timeout_ms > 0 && options->io <= FLORIN_IO_POSIX;
 }
@@ -241,6 +243,7 @@ static int shard_create(struct worker *worker)
         .secret = &ledger->secret,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
         .keys_memory = shard_share(ledger->options.keys_memory, ledger->worker_count),
+        .holds_max = shard_share(ledger->options.holds_max, ledger->worker_count),
     };
     /* address space now, memory as the tables grow */
     worker->shard_memory_bytes = shard_memory_bytes(&options);

@@ -2,21 +2,11 @@
 #ifndef TESTS_CORE_RECORD_SUPPORT_H
 #define TESTS_CORE_RECORD_SUPPORT_H
 
+#include "example_bytes.h"
 #include "support.h"
 
 #include "engine/core/record.h"
 #include "florin.h"
-
-/* Lines of the format's examples: eight bytes, or an integer in little-endian order. */
-#define B8(a, b, c, d, e, f, g, h) a, b, c, d, e, f, g, h
-#define LE8(x)                                                                                     \
-    (uint8_t)((uint64_t)(x)), (uint8_t)((uint64_t)(x) >> 8), (uint8_t)((uint64_t)(x) >> 16),       \
-        (uint8_t)((uint64_t)(x) >> 24), (uint8_t)((uint64_t)(x) >> 32),                            \
-        (uint8_t)((uint64_t)(x) >> 40), (uint8_t)((uint64_t)(x) >> 48),                            \
-        (uint8_t)((uint64_t)(x) >> 56)
-
-#define FOUR(a, b, c, d)    LE8(a), LE8(b), LE8(c), LE8(d)
-#define FIVE(a, b, c, d, e) FOUR(a, b, c, d), LE8(e)
 
 static inline void assert_text_equal(const char *a, size_t a_length, const char *b, size_t b_length)
 {

@@ -10,6 +10,7 @@
 enum {
     LEDGER_ACCOUNTS_MAX = 400,
     LEDGER_KEYS_MAX = 3000,
+    LEDGER_HOLDS_MAX = 2000,
     LEDGER_LOG_BYTES_MAX = 8 * 1024 * 1024,
     LEDGER_RECORDS_MAX = LEDGER_LOG_BYTES_MAX / RECORD_FIXED_BYTES,
 };
@@ -51,6 +52,7 @@ static inline struct ledger *ledger_create(void)
         .secret = &ledger->secret,
         .accounts_max = LEDGER_ACCOUNTS_MAX,
         .keys_memory = LEDGER_KEYS_MAX,
+        .holds_max = LEDGER_HOLDS_MAX,
     };
     ledger->memory = memory_take(shard_memory_bytes(&options));
     ledger->log = memory_take(LEDGER_LOG_BYTES_MAX);

@@ -70,7 +70,7 @@ static void ids_of_every_length__are_found_with_their_content(void **state)
         assert_int_equal(account_table_id(&fixture.table, account, whole), length);
         assert_memory_equal(whole, id, length);
         assert_int_equal(account->balance_minor, 1000);
-        assert_int_equal(account->minimum_balance_minor, -50);
+        assert_int_equal(account->floor_minor, -50);
         assert_int_equal(account->version, 1);
         assert_int_equal(account->last_lsn, 0);
         assert_string_equal(account_table_currency(&fixture.table, account)->code, "USD");
