@@ -15,6 +15,9 @@
     X(INVALID_REQUEST, 400, "invalid_request", REJECTED, "Invalid request")                        \
     X(NOT_FOUND, 404, "not_found", REJECTED, "Not found")                                          \
     X(ACCOUNT_NOT_FOUND, 404, "account_not_found", REJECTED, "Account not found")                  \
+    X(TRANSACTION_NOT_FOUND, 404, "transaction_not_found", REJECTED, "Transaction not found")      \
+    X(VERSION_NOT_FOUND, 404, "version_not_found", REJECTED, "The account has no such version")    \
+    X(NOT_YET_OPEN, 404, "not_yet_open", REJECTED, "The account was opened later")                 \
     X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", REJECTED, "Method not allowed")               \
     X(NOT_COMMITTED, 408, "not_committed", NOT_APPLIED, "Server Crashes")                          \
     X(COMMIT_UNKNOWN, 408, "commit_unknown", UNKNOWN, "Server Crashes")                            \
@@ -22,6 +25,7 @@
       "An account of this id exists with other content")                                           \
     X(VERSION_MISMATCH, 409, "version_mismatch", REJECTED, "Version mismatch")                     \
     X(DUPLICATE_TRANSACTION, 409, "duplicate_transaction", REJECTED, "Duplicate transaction")      \
+    X(HISTORY_GONE, 410, "history_gone", REJECTED, "Retention has removed this history")           \
     X(PRECONDITION_FAILED, 412, "precondition_failed", REJECTED, "Version mismatch")               \
     X(PAYLOAD_TOO_LARGE, 413, "payload_too_large", REJECTED, "The body is too large")              \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", REJECTED,                             \
@@ -36,6 +40,7 @@
     X(RECOVERING, 503, "recovering", NOT_APPLIED, "Recovering")                                    \
     X(STORAGE_FULL, 503, "storage_full", NOT_APPLIED, "The disk is full")                          \
     X(UNHEALTHY, 503, "unhealthy", NOT_APPLIED, "The log does not answer")                         \
+    X(HISTORY_FAILED, 503, "history_failed", NOT_APPLIED, "The history cannot be read")            \
     X(BACKUP_FAILED, 503, "backup_failed", NOT_APPLIED, "The backup cannot be made")               \
     X(STOPPING, 503, "stopping", NOT_APPLIED, "The server is stopping")                            \
     X(ACCOUNTS_FULL, 507, "accounts_full", NOT_APPLIED, "No room for another account")             \

@@ -15,6 +15,8 @@
 
 #include "account_request.h"
 #include "backup_stream.h"
+#include "history_exchange.h"
+#include "history_request.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
@@ -295,6 +297,28 @@ static bool check_ready(struct exchange *exchange)
     abort(); /* not a state */
 }
 
+/* What was: from the log, not from the account. */
+static void ask_history(struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    struct history_query query;
+    struct request_fault fault;
+    bool has_query = request->query_at != SIZE_MAX;
+    const char *text = has_query ? request->path.base + request->query_at + 1 : "";
+    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    if (!request_headers_check(&exchange->headers, &fault) ||
+        !history_request_parse(&query, &exchange->match, text, length, &fault)) {
+        refuse_fault(exchange, &fault);
+        return;
+    }
+    if (!check_ready(exchange))
+        return;
+    enum error_code code = history_exchange_begin(exchange->worker, exchange->request,
+                                                  exchange->match.route, &exchange->style, &query);
+    if (code != ERROR_NONE)
+        refuse(exchange, code);
+}
+
 static void checkpoint(struct exchange *exchange)
 {
     struct answer answer;
@@ -388,6 +412,14 @@ static bool check_request(struct exchange *exchange)
     return well;
 }
 
+static bool asks_of_the_past(const struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    bool has_query = request->query_at != SIZE_MAX && request->query_at + 1 < request->path.len;
+    return (exchange->match.route == ROUTE_TRANSACTIONS && !is_post(exchange)) ||
+           (exchange->match.route == ROUTE_BALANCE && has_query);
+}
+
 static void dispatch(struct exchange *exchange)
 {
     switch (exchange->match.route) {
@@ -402,15 +434,22 @@ static void dispatch(struct exchange *exchange)
         return;
     case ROUTE_ACCOUNT:
     case ROUTE_BALANCE:
-        if (check_request(exchange))
+        if (asks_of_the_past(exchange))
+            ask_history(exchange);
+        else if (check_request(exchange))
             read_account(exchange);
         return;
     case ROUTE_ACCOUNTS:
         if (check_request(exchange))
             post_account(exchange);
         return;
+    case ROUTE_TRANSACTION:
+        ask_history(exchange);
+        return;
     case ROUTE_TRANSACTIONS:
-        if (check_request(exchange))
+        if (asks_of_the_past(exchange))
+            ask_history(exchange);
+        else if (check_request(exchange))
             post_transaction(exchange);
         return;
     case ROUTE_WITHDRAW:
@@ -491,6 +530,7 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     case ROUTE_METRICS:
     case ROUTE_CHECKPOINT:
     case ROUTE_BACKUP:
+    case ROUTE_TRANSACTION:
     case ROUTE_COUNT:
         break;
     }
@@ -525,6 +565,10 @@ void exchange_finish(struct http_worker *worker, const struct florin_result *res
     struct answer answer;
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
+    if (entry->history != NULL) {
+        history_exchange_go_on(worker, entry, result);
+        return;
+    }
     build_answer(&answer, entry, result);
     count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);

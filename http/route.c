@@ -35,6 +35,19 @@ static int hex_value(char c)
     return -1;
 }
 
+uint64_t route_transaction(const char *text, size_t length)
+{
+    uint64_t number = 0;
+    if (length < 4 || length > 3 + 18 || memcmp(text, "txn", 3) != 0 || text[3] == '0')
+        return 0;
+    for (size_t i = 3; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        number = number * 10 + (uint64_t)(text[i] - '0');
+    }
+    return number;
+}
+
 /* Decodes %xx; false: malformed, or longer than an id can be. */
 static bool decode_segment(const char *bytes, size_t length, struct route_match *match)
 {
@@ -73,9 +86,19 @@ static void find_below_accounts(const char *rest, size_t length, struct route_ma
         match->account_length = 0;
 }
 
+/* Behind "/transactions/": "txn131". */
+static void find_transaction(const char *rest, size_t length, struct route_match *match)
+{
+    if (length == 0 || memchr(rest, '/', length) != NULL)
+        return;
+    match->route = ROUTE_TRANSACTION;
+    match->transaction = route_transaction(rest, length);
+}
+
 void route_find(const char *path, size_t path_length, struct route_match *match)
 {
     static const char accounts[] = "/accounts/";
+    static const char transactions[] = "/transactions/";
     static const struct {
         const char *path;
         enum route route;
@@ -87,6 +110,13 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
     };
     match->route = ROUTE_NONE;
     match->account_length = 0;
+    match->transaction = 0;
+    if (path_length >= sizeof(transactions) - 1 &&
+        memcmp(path, transactions, sizeof(transactions) - 1) == 0) {
+        find_transaction(path + sizeof(transactions) - 1, path_length - (sizeof(transactions) - 1),
+                         match);
+        return;
+    }
     if (path_length >= sizeof(accounts) - 1 && memcmp(path, accounts, sizeof(accounts) - 1) == 0) {
         find_below_accounts(path + sizeof(accounts) - 1, path_length - (sizeof(accounts) - 1),
                             match);

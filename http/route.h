@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "florin_limits.h"
 
@@ -16,7 +17,8 @@
     X(ACCOUNTS, "accounts", "POST")                                                                \
     X(ACCOUNT, "account", "GET, HEAD")                                                             \
     X(BALANCE, "balance", "GET, HEAD")                                                             \
-    X(TRANSACTIONS, "transactions", "POST")                                                        \
+    X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \
+    X(TRANSACTION, "transaction", "GET, HEAD")                                                     \
     X(WITHDRAW, "withdraw", "POST")                                                                \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
@@ -36,10 +38,15 @@ struct route_match {
     /* Of routes below an account: the id, percent-decoded. Not valid: length 0. */
     char account[FLORIN_ACCOUNT_ID_MAX];
     size_t account_length;
+    /* Of routes below a transaction: its number. Not an id: 0. */
+    uint64_t transaction;
 };
 
 /* `path` is as it came, without the query. */
 void route_find(const char *path, size_t path_length, struct route_match *match);
+
+/* "txn131": the number behind it; 0: it is no transaction's id. */
+uint64_t route_transaction(const char *text, size_t length);
 
 const char *route_name(enum route route);
 
