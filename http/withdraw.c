@@ -93,13 +93,18 @@ void withdraw_refuse(struct answer *answer, enum error_code code)
     case ERROR_BALANCE_OVERFLOW:
     case ERROR_DUPLICATE_TRANSACTION:
     case ERROR_EXPECTATION_FAILED:
+    case ERROR_HISTORY_FAILED:
+    case ERROR_HISTORY_GONE:
     case ERROR_INSUFFICIENT_BALANCE:
     case ERROR_INVALID_REQUEST:
     case ERROR_KEY_REUSED:
     case ERROR_NONE:
     case ERROR_NOT_FOUND:
+    case ERROR_NOT_YET_OPEN:
     case ERROR_PRECONDITION_FAILED:
+    case ERROR_TRANSACTION_NOT_FOUND:
     case ERROR_VERSION_MISMATCH:
+    case ERROR_VERSION_NOT_FOUND:
     case ERROR_CODE_COUNT:
         refuse(answer, 400, "Invalid request", NULL);
         break;
