@@ -267,15 +267,15 @@ static void visit(struct history_walk *walk, uint64_t lsn, const struct record *
     abort(); /* has no walk */
 }
 
-/* The record that is next was removed. */
-static void meet_gone(struct history_walk *walk)
+/* What comes next cannot be had. A page with something in it ends here; whoever goes on with its
+ * cursor is told why. */
+static bool page_ends_before(struct history_walk *walk)
 {
-    if (walk->answer.record_count == 0 || walk->query.kind != HISTORY_PAGE) {
-        end(walk, HISTORY_GONE);
-        return;
-    }
-    walk->answer.next_lsn = walk->last; /* whoever goes on there is told */
+    if (walk->answer.record_count == 0 || walk->query.kind != HISTORY_PAGE)
+        return false;
+    walk->answer.next_lsn = walk->last;
     end(walk, HISTORY_FOUND);
+    return true;
 }
 
 /* The first record of the account has been looked at. */
@@ -313,11 +313,13 @@ static void look_at_next(struct history_walk *walk, struct history_reader *reade
     }
     int error = read_record(reader, lsn, now, &bytes, &size, &record, &walk->fault);
     if (error == -ENODATA) {
-        meet_gone(walk);
+        if (!page_ends_before(walk))
+            end(walk, HISTORY_GONE);
         return;
     }
     if (error != 0) {
-        end_failed(walk, error);
+        if (!page_ends_before(walk))
+            end_failed(walk, error);
         return;
     }
     if (walk->query.kind == HISTORY_TRANSACTION) {
