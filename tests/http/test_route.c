@@ -31,6 +31,11 @@ static void paths__lead_to_their_calls(void **state)
         {"/metrics", ROUTE_METRICS, ""},
         {"/admin/checkpoint", ROUTE_CHECKPOINT, ""},
         {"/admin/backup", ROUTE_BACKUP, ""},
+        {"/transactions/txn131", ROUTE_TRANSACTION, ""},
+        {"/transactions/131", ROUTE_TRANSACTION, ""},
+        {"/transactions/", ROUTE_NONE, ""},
+        {"/transactions", ROUTE_NONE, ""},
+        {"/transactions/txn131/", ROUTE_NONE, ""},
         {"/admin", ROUTE_NONE, ""},
         /* ids that are none: the call is found, the id is not */
         {"/accounts/a%20b/balance", ROUTE_BALANCE, ""},
@@ -64,6 +69,36 @@ static void paths__lead_to_their_calls(void **state)
     }
 }
 
+static void transaction_ids__are_numbers_behind_txn(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t transaction;
+    } rows[] = {
+        {"txn1", 1},
+        {"txn131", 131},
+        {"txn999999999999999999", UINT64_C(999999999999999999)},
+        {"txn1000000000000000000", 0},
+        {"txn0", 0},
+        {"txn01", 0},
+        {"txn", 0},
+        {"txn-1", 0},
+        {"txn1 ", 0},
+        {"TXN1", 0},
+        {"131", 0},
+        {"", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(route_transaction(rows[i].text, strlen(rows[i].text)),
+                         rows[i].transaction);
+    struct route_match match;
+    route_find("/transactions/txn7", 18, &match);
+    assert_int_equal(match.transaction, 7);
+    route_find("/accounts/txn7", 14, &match);
+    assert_int_equal(match.transaction, 0);
+}
+
 static void methods__are_allowed_as_allow_says(void **state)
 {
     (void)state;
@@ -74,7 +109,7 @@ static void methods__are_allowed_as_allow_says(void **state)
     assert_true(route_allows(ROUTE_WITHDRAW, "POST", 4));
     assert_false(route_allows(ROUTE_WITHDRAW, "GET", 3));
     assert_false(route_allows(ROUTE_WITHDRAW, "post", 4));
-    assert_string_equal(route_allow(ROUTE_TRANSACTIONS), "POST");
+    assert_string_equal(route_allow(ROUTE_TRANSACTIONS), "GET, HEAD, POST");
     assert_true(route_allows(ROUTE_CHECKPOINT, "GET", 3));
     assert_true(route_allows(ROUTE_CHECKPOINT, "HEAD", 4));
     assert_true(route_allows(ROUTE_CHECKPOINT, "POST", 4));
@@ -88,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths__lead_to_their_calls),
+        cmocka_unit_test(transaction_ids__are_numbers_behind_txn),
         cmocka_unit_test(methods__are_allowed_as_allow_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
