@@ -15,6 +15,7 @@
     X(INVALID_REQUEST, 400, "invalid_request", REJECTED, "Invalid request")                        \
     X(NOT_FOUND, 404, "not_found", REJECTED, "Not found")                                          \
     X(ACCOUNT_NOT_FOUND, 404, "account_not_found", REJECTED, "Account not found")                  \
+    X(HOLD_NOT_FOUND, 404, "hold_not_found", REJECTED, "Hold not found")                           \
     X(TRANSACTION_NOT_FOUND, 404, "transaction_not_found", REJECTED, "Transaction not found")      \
     X(VERSION_NOT_FOUND, 404, "version_not_found", REJECTED, "The account has no such version")    \
     X(NOT_YET_OPEN, 404, "not_yet_open", REJECTED, "The account was opened later")                 \
@@ -24,6 +25,9 @@
     X(ACCOUNT_EXISTS, 409, "account_exists", REJECTED,                                             \
       "An account of this id exists with other content")                                           \
     X(VERSION_MISMATCH, 409, "version_mismatch", REJECTED, "Version mismatch")                     \
+    X(BALANCE_CONDITION, 409, "balance_condition_failed", REJECTED,                                \
+      "The balance is less than expected")                                                         \
+    X(HOLD_RESOLVED, 409, "hold_resolved", REJECTED, "The hold is captured, voided or expired")    \
     X(DUPLICATE_TRANSACTION, 409, "duplicate_transaction", REJECTED, "Duplicate transaction")      \
     X(HISTORY_GONE, 410, "history_gone", REJECTED, "Retention has removed this history")           \
     X(PRECONDITION_FAILED, 412, "precondition_failed", REJECTED, "Version mismatch")               \
@@ -35,6 +39,17 @@
     X(INSUFFICIENT_BALANCE, 422, "insufficient_balance", REJECTED, "Insufficient Balance")         \
     X(BALANCE_OVERFLOW, 422, "balance_overflow", REJECTED,                                         \
       "The balance would exceed what an account can hold")                                         \
+    X(ACCOUNT_FROZEN, 422, "account_frozen", REJECTED, "The account is frozen")                    \
+    X(ACCOUNT_CLOSED, 422, "account_closed", REJECTED, "The account is closed")                    \
+    X(CURRENCY_MISMATCH, 422, "currency_mismatch", REJECTED,                                       \
+      "The accounts have different currencies")                                                    \
+    X(UNBALANCED, 422, "unbalanced", REJECTED, "Debits and credits differ")                        \
+    X(NOT_REVERSIBLE, 422, "not_reversible", REJECTED, "This transaction cannot be reversed")      \
+    X(HOLD_EXCEEDED, 422, "hold_exceeded", REJECTED, "The hold is smaller than that")              \
+    X(ACCOUNT_NOT_EMPTY, 422, "account_not_empty", REJECTED,                                       \
+      "An account is closed at a balance of zero and without holds")                               \
+    X(REVERSAL_EXCEEDED, 422, "reversal_exceeded", REJECTED,                                       \
+      "Less than that is left of the transaction")                                                 \
     X(KEY_REUSED, 422, "idempotency_key_reused", REJECTED, "Duplicate transaction")                \
     X(TOO_MANY_REQUESTS, 429, "too_many_requests", NOT_APPLIED, "Too many requests in flight")     \
     X(RECOVERING, 503, "recovering", NOT_APPLIED, "Recovering")                                    \
@@ -44,7 +59,8 @@
     X(BACKUP_FAILED, 503, "backup_failed", NOT_APPLIED, "The backup cannot be made")               \
     X(STOPPING, 503, "stopping", NOT_APPLIED, "The server is stopping")                            \
     X(ACCOUNTS_FULL, 507, "accounts_full", NOT_APPLIED, "No room for another account")             \
-    X(KEYS_FULL, 507, "keys_full", NOT_APPLIED, "No room for another idempotency key")
+    X(KEYS_FULL, 507, "keys_full", NOT_APPLIED, "No room for another idempotency key")             \
+    X(HOLDS_FULL, 507, "holds_full", NOT_APPLIED, "No room for another hold")
 
 enum error_code {
 #define X(name, status, code, outcome, message) ERROR_##name,

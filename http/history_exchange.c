@@ -6,12 +6,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/core/record.h"
+#include "public_id.h"
 #include "record_json.h"
 #include "respond.h"
 
@@ -60,13 +59,13 @@ static size_t body_bytes_max(const struct history_answer *found)
 
 static void write_cursor(struct json_text *body, uint64_t lsn)
 {
-    char cursor[32];
+    char cursor[PUBLIC_ID_TRANSACTION_BYTES];
     if (lsn == 0) {
         json_text_member(body, "next");
         json_text_raw(body, "null", 4);
         return;
     }
-    snprintf(cursor, sizeof(cursor), "txn%" PRIu64, lsn);
+    (void)public_id_write_transaction(lsn, cursor);
     json_text_member_string(body, "next", cursor);
 }
 

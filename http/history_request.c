@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "public_id.h"
 #include "query.h"
 
 enum {
@@ -139,8 +140,7 @@ static bool parse_page(struct history_query *asked, const char *text, size_t len
     const char *before = query_value(&query, "before");
     const char *limit_text = query_value(&query, "limit");
     if (before != NULL) {
-        asked->before_lsn = route_transaction(before, strlen(before));
-        if (asked->before_lsn == 0)
+        if (!public_id_read_transaction(before, strlen(before), &asked->before_lsn))
             return request_fault_set(fault, "before", "This is no cursor");
     }
     if (limit_text != NULL &&
@@ -186,7 +186,7 @@ static bool parse_transaction(struct history_query *asked, const struct route_ma
     static const char *const none[] = {""};
     struct query query;
     asked->kind = HISTORY_TRANSACTION;
-    asked->lsn = match->transaction;
+    asked->lsn = match->target_id;
     return query_parse(&query, text, length, none, 0, fault);
 }
 

@@ -22,6 +22,7 @@ static void dispose_guard(void *memory)
         return;
     guard->entry->request = NULL;
     guard->entry->guard = NULL;
+    guard->entry->echo.legs = NULL; /* they were the request's */
 }
 
 int parked_init(struct parked *parked, uint32_t capacity)

@@ -15,10 +15,15 @@
 #define ROUTE_LIST(X)                                                                              \
     X(NONE, "none", "")                                                                            \
     X(ACCOUNTS, "accounts", "POST")                                                                \
-    X(ACCOUNT, "account", "GET, HEAD")                                                             \
+    X(ACCOUNT, "account", "GET, HEAD, PATCH")                                                      \
     X(BALANCE, "balance", "GET, HEAD")                                                             \
     X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \
     X(TRANSACTION, "transaction", "GET, HEAD")                                                     \
+    X(TRANSFERS, "transfers", "POST")                                                              \
+    X(POSTINGS, "postings", "POST")                                                                \
+    X(HOLDS, "holds", "POST")                                                                      \
+    X(CAPTURE, "hold_capture", "POST")                                                             \
+    X(VOID, "hold_void", "POST")                                                                   \
     X(WITHDRAW, "withdraw", "POST")                                                                \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
@@ -33,20 +38,26 @@ enum route {
         ROUTE_COUNT
 };
 
+/* What a path names besides the call. */
+enum route_subject {
+    ROUTE_SUBJECT_NONE,
+    ROUTE_SUBJECT_ACCOUNT,
+    ROUTE_SUBJECT_HOLD,
+    ROUTE_SUBJECT_TRANSACTION,
+};
+
 struct route_match {
     enum route route;
-    /* Of routes below an account: the id, percent-decoded. Not valid: length 0. */
+    enum route_subject subject;
+    /* The account's id, or that of the hold's account, percent-decoded. Not a valid id of an
+     * account or of a hold: length 0. */
     char account[FLORIN_ACCOUNT_ID_MAX];
     size_t account_length;
-    /* Of routes below a transaction: its number. Not an id: 0. */
-    uint64_t transaction;
+    uint64_t target_id; /* the hold, or the transaction; not an id: 0 */
 };
 
 /* `path` is as it came, without the query. */
 void route_find(const char *path, size_t path_length, struct route_match *match);
-
-/* "txn131": the number behind it; 0: it is no transaction's id. */
-uint64_t route_transaction(const char *text, size_t length);
 
 const char *route_name(enum route route);
 

@@ -265,7 +265,8 @@ struct florin_command {
     const char *currency; /* ISO 4217 code; NULL: USD */
     size_t currency_length;
     /* Open, change. */
-    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn */
+    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn; in a change with
+                                    * amount_is_decimal a decimal of scale amount_scale */
     const char *metadata;          /* kept and compared byte by byte; length 0: none */
     size_t metadata_length;
 };
@@ -291,7 +292,7 @@ struct florin_result {
     int64_t amount_minor;
     int64_t balance_minor;
     uint64_t version;
-    uint64_t time_ns; /* Unix time of the record; for reads: of the opening */
+    uint64_t time_ns; /* Unix time of the record; for reads, changes: of the opening */
     char currency[FLORIN_CURRENCY_MAX + 1];
     uint8_t exponent;              /* decimals of the currency */
     int64_t minimum_balance_minor; /* of the account; reads, opens, changes */

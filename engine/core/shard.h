@@ -62,6 +62,7 @@
 #include "key_answer.h"
 #include "key_filter.h"
 #include "key_table.h"
+#include "posting.h"
 #include "record.h"
 
 #define SHARD_LSN_PROVISIONAL RECORD_LSN_PROVISIONAL
@@ -70,6 +71,8 @@ enum {
     /* Records of one stage: a quarter of a full group, so that several workers share one. */
     SHARD_STAGE_RECORDS_MAX = 4096,
     SHARD_STAGE_BYTES_MAX = 256 * 1024,
+    /* One more account a record on average: transfers. */
+    SHARD_STAGE_OTHERS_MAX = 4096,
     /* Records in memory that look like a command's key and are of another. One is a chance of 2^-22
      * at 64 million keys; five are one of 2^-110. */
     SHARD_OTHERS_MAX = 4,
@@ -77,6 +80,8 @@ enum {
 
 struct shard_options {
     const struct hash_secret *secret; /* outlives the shard */
+    unsigned number;                  /* of this shard */
+    unsigned count;                   /* of all; 0: it is the only one */
     uint64_t accounts_max;
     uint64_t keys_memory; /* keys that memory holds; older ones are in key files */
     uint64_t holds_max;
@@ -85,19 +90,28 @@ struct shard_options {
 struct shard_staged {
     uint32_t offset; /* of the record in stage.bytes */
     uint32_t account_slot;
-    uint32_t key_slot; /* SHARD_NO_SLOT: the command had no key */
+    uint32_t key_slot;  /* SHARD_NO_SLOT: the command had no key */
+    uint32_t hold_slot; /* SHARD_NO_SLOT: it made no hold */
+    /* Further accounts of this shard that it changed: places in stage.others. */
+    uint32_t first_other;
+    uint32_t other_count;
 };
 #define SHARD_NO_SLOT UINT32_MAX
 
 struct shard_stage {
     uint8_t *bytes;
     struct shard_staged *records;
+    uint32_t *others; /* slots of accounts */
     uint32_t byte_count;
     uint32_t record_count;
+    uint32_t other_count;
+    bool is_sealed;
 };
 
 struct shard {
     const struct hash_secret *secret;
+    unsigned number;
+    unsigned count; /* of shards */
     struct account_table accounts;
     struct key_table keys;
     struct hold_table holds;
@@ -108,13 +122,23 @@ struct shard {
     const struct key_filters *key_filters;
     /* Whether the log wants no more records. The caller sets it between calls. */
     bool storage_is_full;
+    struct posting *posting; /* that is being decided, if all its accounts are here */
 };
+
+/* The shard that an account of this hash lives in. Upper bits by multiplication: the index uses the
+ * upper 32, so this takes the lower half. */
+static inline unsigned shard_of(uint64_t account_hash, unsigned shard_count)
+{
+    return (unsigned)(((account_hash & UINT32_MAX) * shard_count) >> 32);
+}
 
 /* What the caller has found out about the key of a command that could not be decided. All zero:
  * nothing yet. */
 struct shard_found {
     bool found;          /* `answer` is that of this key */
     bool files_have_not; /* it was looked up in the key files and is not there */
+    bool target_checked; /* the record that the command names was looked up */
+    bool target_is_hold; /* it is a hold of the command's account */
     uint8_t other_count;
     /* LSNs of records that were looked up and are of other keys. */
     uint64_t others[SHARD_OTHERS_MAX];
@@ -125,6 +149,9 @@ enum shard_lookup {
     SHARD_LOOKUP_NONE,   /* the command is decided */
     SHARD_LOOKUP_RECORD, /* the record at lookup_lsn may be of this key */
     SHARD_LOOKUP_FILES,  /* lookup_digest may be in the key files */
+    SHARD_LOOKUP_TARGET, /* the record at lookup_lsn may be the hold that the command names */
+    SHARD_LOOKUP_CLAIM,  /* a posting has claimed the account: execute again when it is free */
+    SHARD_LOOKUP_SHARDS, /* a posting over several shards: coordinator_begin() */
 };
 
 struct shard_answer {
@@ -132,6 +159,7 @@ struct shard_answer {
     uint64_t wait_lsn;           /* 0: nothing to wait for; may be provisional */
     uint32_t account_slot;       /* SHARD_NO_SLOT: no account involved */
     bool staged;                 /* it appended a record */
+    uint8_t raised;              /* versions that this has added to the account */
     /* With another value than NONE nothing was decided or changed, and result.status and wait_lsn
      * mean nothing. */
     enum shard_lookup lookup;
@@ -144,8 +172,10 @@ size_t shard_memory_bytes(const struct shard_options *options);
 /* `memory`: zeroed, aligned to 64, shard_memory_bytes() long, kept by the caller. */
 void shard_init(struct shard *shard, const struct shard_options *options, void *memory);
 
-/* Room for one more record of any size. Without it the caller must seal and clear first. */
+/* Room for one more record of any size, and for `count` more of one account. Without it the caller
+ * must seal and clear first. */
 bool shard_stage_has_room(const struct shard *shard);
+bool shard_stage_has_room_for(const struct shard *shard, uint32_t count);
 
 /* Ask the cache for what shard_execute() will read, so that the misses of some commands (16 did
  * best) overlap: for all of them the first and, when they have keys, the second; then for all of
@@ -162,8 +192,17 @@ void shard_prefetch_account(const struct shard *shard, uint64_t account_hash);
 void shard_execute(struct shard *shard, const struct florin_command *command, uint64_t account_hash,
                    uint64_t now_ns, const struct shard_found *found, struct shard_answer *answer);
 
+/* Ends the holds whose time is over, while the stage has room; returns how many. One whose account
+ * is claimed stays a little longer, and so do those behind it. */
+uint32_t shard_expire_holds(struct shard *shard, uint64_t now_ns);
+/* When the next hold expires; UINT64_MAX: none does. */
+uint64_t shard_next_expiry_ns(const struct shard *shard);
+
 /* Whether this record is that of the command's key: same account, same key. */
 bool shard_record_has_key(const struct record *record, const struct florin_command *command);
+
+/* Whether this record is a hold of the command's account. */
+bool shard_record_is_hold(const struct record *record, const struct florin_command *command);
 
 /* Gives the staged records the LSNs first_lsn, first_lsn + 1, ... */
 void shard_seal(struct shard *shard, uint64_t first_lsn);
@@ -234,8 +273,9 @@ struct shard_sums {
 };
 
 /* Appends the images of accounts to `bytes`, from slot *cursor on and below `slot_end`, as long as
- * they fit into `capacity` and are fewer than `accounts_max`. Moves *cursor, adds to *sums, returns
- * the bytes written; 0 before `slot_end` says that not even one fitted. Stage must be empty.
+ * they fit into `capacity`, are fewer than `accounts_max`, and no posting has the next one. Moves
+ * *cursor, adds to *sums, returns the bytes written; 0 before `slot_end` says that not even one
+ * fitted. Stage must be empty.
  *
  * Between two calls the shard may go on. A checkpoint that began at LSN L and took the accounts of
  * then, each at some moment since, is made whole by replaying the log from L on. */

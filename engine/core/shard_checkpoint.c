@@ -58,6 +58,10 @@ size_t shard_write_images(const struct shard *shard, uint32_t *cursor, uint32_t 
     assert(slot_end <= shard->accounts.count);
     for (uint32_t written = 0; written < accounts_max && *cursor < slot_end; written++) {
         const struct account *account = &shard->accounts.slots[*cursor];
+        /* In the middle of a posting: its record may stand before the checkpoint's start already.
+         */
+        if ((account->flags & ACCOUNT_CLAIMED) != 0)
+            break;
         if (account_image_size(&shard->accounts, account) > capacity - length)
             break;
         size_t size =

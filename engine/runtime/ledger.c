@@ -241,12 +241,17 @@ static int shard_create(struct worker *worker)
     const struct florin *ledger = worker->ledger;
     struct shard_options options = {
         .secret = &ledger->secret,
+        .number = worker->number,
+        .count = ledger->worker_count,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
         .keys_memory = shard_share(ledger->options.keys_memory, ledger->worker_count),
         .holds_max = shard_share(ledger->options.holds_max, ledger->worker_count),
     };
     /* address space now, memory as the tables grow */
-    worker->shard_memory_bytes = shard_memory_bytes(&options);
+    size_t shard_bytes = shard_memory_bytes(&options);
+    size_t coordinator_bytes = coordinator_memory_bytes();
+    worker->shard_memory_bytes =
+        shard_bytes + coordinator_bytes + participant_memory_bytes(ledger->worker_count);
     void *memory = mmap(NULL, worker->shard_memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
@@ -255,6 +260,10 @@ static int shard_create(struct worker *worker)
     /* fewer TLB misses on random accounts; where it is refused, small pages do */
     (void)madvise(memory, worker->shard_memory_bytes, MADV_HUGEPAGE);
     shard_init(&worker->shard, &options, memory);
+    uint8_t *behind = (uint8_t *)memory + shard_bytes;
+    coordinator_init(&worker->coordinator, &worker->shard, behind);
+    participant_init(&worker->participant, &worker->shard, ledger->worker_count,
+                     behind + coordinator_bytes);
     return 0;
 }
 
@@ -294,7 +303,7 @@ static int worker_init(struct florin *ledger, unsigned number)
         return -ENOMEM;
     error = waiters_init(&worker->waiters);
     if (error == 0)
-        error = lookups_init(&worker->lookups);
+        error = lookups_init(&worker->lookups, worker->participant.claims_max);
     if (error != 0)
         return error;
     error = endpoint_create(ledger->worker_count, number, ENDPOINT_WORKER_RING_BYTES,

@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "endpoint.h"
+#include "engine/core/coordinator.h"
 #include "engine/core/hash.h"
+#include "engine/core/participant.h"
 #include "engine/core/shard.h"
 #include "florin.h"
 #include "inbox.h"
@@ -41,7 +43,7 @@ struct worker {
     /* set at creation, then read-only */
     struct florin *ledger;
     unsigned number;
-    void *shard_memory;
+    void *shard_memory; /* of the shard, the coordinator, the participant */
     size_t shard_memory_bytes;
 
     /* any thread may wake it */
@@ -49,6 +51,9 @@ struct worker {
 
     /* owned by the worker's thread */
     struct shard shard;
+    struct coordinator coordinator;
+    struct participant participant;
+    bool line_moves; /* accounts were freed since lookups were served */
     struct waiters waiters;
     struct lookups lookups;
     struct endpoint *self; /* to the other workers, for local commands of their accounts */
@@ -133,8 +138,7 @@ struct florin {
 /* The worker that owns an account. */
 static inline unsigned ledger_owner(const struct florin *ledger, uint64_t account_hash)
 {
-    /* upper bits by multiplication: the index uses the upper 32, so take the lower half */
-    return (unsigned)(((account_hash & UINT32_MAX) * ledger->worker_count) >> 32);
+    return shard_of(account_hash, ledger->worker_count);
 }
 
 /* One line of the operator's log. Thread: any. */

@@ -8,19 +8,47 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int lookups_init(struct lookups *lookups)
+/* Aligned for message_put_command(). */
+enum { MESSAGE_SLOT_BYTES = (MESSAGE_COMMAND_BYTES_MAX + 7) / 8 * 8 };
+
+int lookups_init(struct lookups *lookups, uint32_t claims_max)
 {
-    *lookups = (struct lookups){.free = LOOKUP_NONE, .head = LOOKUP_NONE, .tail = LOOKUP_NONE};
-    lookups->pool = calloc(LOOKUPS_MAX, sizeof(*lookups->pool));
-    if (lookups->pool == NULL)
-        return -ENOMEM;
-    return 0;
+    *lookups = (struct lookups){
+        .free = LOOKUP_NONE,
+        .claims_free = LOOKUP_NONE,
+        .claims_untouched = LOOKUPS_MAX,
+        .claims_max = claims_max,
+        .head = LOOKUP_NONE,
+        .tail = LOOKUP_NONE,
+    };
+    lookups->pool = calloc((size_t)LOOKUPS_MAX + claims_max, sizeof(*lookups->pool));
+    lookups->messages = malloc((size_t)LOOKUPS_MAX * MESSAGE_SLOT_BYTES);
+    if (lookups->pool != NULL && lookups->messages != NULL)
+        return 0;
+    lookups_deinit(lookups);
+    return -ENOMEM;
 }
 
 void lookups_deinit(struct lookups *lookups)
 {
     free(lookups->pool);
+    free(lookups->messages);
     lookups->pool = NULL;
+    lookups->messages = NULL;
+}
+
+static void append(struct lookups *lookups, int32_t number, uint64_t account_hash)
+{
+    struct lookup *lookup = lookups_at(lookups, number);
+    lookup->account_hash = account_hash;
+    lookup->next = LOOKUP_NONE;
+    if (lookups->tail == LOOKUP_NONE)
+        lookups->head = number;
+    else
+        lookups_at(lookups, lookups->tail)->next = number;
+    lookups->tail = number;
+    lookups->count++;
+    lookups->crowd[account_hash % LOOKUPS_CROWD]++;
 }
 
 struct lookup *lookups_add(struct lookups *lookups, const struct florin_command *command,
@@ -31,30 +59,41 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
     bool again = lookups->free != LOOKUP_NONE;
     int32_t number = again ? lookups->free : lookups->untouched++;
     struct lookup *lookup = lookups_at(lookups, number);
-    assert(message_command_bytes(command) <= sizeof(lookup->message));
+    assert(message_command_bytes(command) <= MESSAGE_SLOT_BYTES);
     if (again)
         lookups->free = lookup->next;
+    lookup->message = lookups->messages + (size_t)number * MESSAGE_SLOT_BYTES;
     message_put_command(lookup->message, command, account_hash, 0);
-    lookup->account_hash = account_hash;
     lookup->deadline_ns = deadline_ns;
     lookup->state = LOOKUP_WAITING;
     lookup->kind = SHARD_LOOKUP_NONE;
     lookup->found = (struct shard_found){0};
     lookup->error = 0;
-    lookup->next = LOOKUP_NONE;
-    if (lookups->tail == LOOKUP_NONE)
-        lookups->head = number;
-    else
-        lookups_at(lookups, lookups->tail)->next = number;
-    lookups->tail = number;
-    lookups->count++;
-    lookups->crowd[account_hash % LOOKUPS_CROWD]++;
+    lookups->command_count++;
+    append(lookups, number, account_hash);
     return lookup;
+}
+
+void lookups_add_claim(struct lookups *lookups, uint32_t claim, uint64_t account_hash)
+{
+    bool again = lookups->claims_free != LOOKUP_NONE;
+    int32_t number = again ? lookups->claims_free : lookups->claims_untouched++;
+    assert((uint32_t)number < LOOKUPS_MAX + lookups->claims_max);
+    struct lookup *lookup = lookups_at(lookups, number);
+    if (again)
+        lookups->claims_free = lookup->next;
+    lookup->message = NULL;
+    lookup->claim = claim;
+    lookup->deadline_ns = UINT64_MAX; /* it ends with its posting */
+    lookup->waiter = -1;
+    lookup->state = LOOKUP_CLAIMED;
+    append(lookups, number, account_hash);
 }
 
 void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
 {
     struct lookup *lookup = lookups_at(lookups, number);
+    int32_t *free = lookup->message == NULL ? &lookups->claims_free : &lookups->free;
     assert(lookup->state != LOOKUP_READING);
     if (before == LOOKUP_NONE)
         lookups->head = lookup->next;
@@ -63,7 +102,9 @@ void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
     if (lookups->tail == number)
         lookups->tail = before;
     lookups->count--;
+    if (lookup->message != NULL)
+        lookups->command_count--;
     lookups->crowd[lookup->account_hash % LOOKUPS_CROWD]--;
-    lookup->next = lookups->free;
-    lookups->free = number;
+    lookup->next = *free;
+    *free = number;
 }

@@ -1,4 +1,5 @@
-/* lookup.h - commands whose key must be looked up on disk before they can be executed.
+/* lookup.h - commands that cannot be executed yet: a key must be looked up on disk first, or a
+ * posting has the account.
  *
  * The shard knows recent keys by a hint and old ones by a filter (engine/core/shard.h); whether a
  * key was really seen, and what it was answered, stands in the log or in a key file. A command that
@@ -8,6 +9,10 @@
  *     WAITING    for an earlier command of the account, or to be executed (again)
  *     UNDURABLE  the record that may have its key is not durable yet
  *     READING    the reader has it
+ *     CLAIMED    a posting has the account (engine/core/participant.h)
+ *
+ * Claims of postings stand in the same line, one account at a time, so that commands and claims
+ * take turns.
  *
  *     worker's list:   [deposit A: READING] [deposit B: READING] [read A: WAITING] ...
  *
@@ -28,23 +33,23 @@
 enum {
     /* Commands of one worker that wait; more are answered QUEUE_FULL. The reader does some thousand
      * a second, and a client waits for seconds at most. */
-    LOOKUPS_MAX = 1024,
+    LOOKUPS_MAX = 4096,
     /* Bits of the account hash that tell whether somebody waits. */
     LOOKUPS_CROWD = 1024,
     LOOKUP_NONE = -1,
 };
 
-enum lookup_state { LOOKUP_WAITING, LOOKUP_UNDURABLE, LOOKUP_READING };
+enum lookup_state { LOOKUP_WAITING, LOOKUP_UNDURABLE, LOOKUP_READING, LOOKUP_CLAIMED };
 
 struct lookup {
     /* set by the worker; not touched while READING */
-    _Alignas(8) uint8_t message[MESSAGE_COMMAND_BYTES_MAX + 8];
+    uint8_t *message; /* the command; NULL: a claim */
+    uint32_t claim;
     uint64_t account_hash;
     uint64_t deadline_ns; /* monotonic */
     /* Holds its place in the worker's results. WAITER_NONE: its deadline has passed while it was
      * READING; it was answered and will not be executed, but goes on standing before others. */
     int32_t waiter;
-    uint16_t endpoint;
     enum lookup_state state;
     /* what to look up */
     enum shard_lookup kind;
@@ -60,18 +65,23 @@ struct lookup {
 
 /* Owned by a worker. */
 struct lookups {
-    struct lookup *pool;
-    int32_t free;      /* given back */
-    int32_t untouched; /* from here on nobody was ever taken: memory comes as it is needed */
+    struct lookup *pool; /* LOOKUPS_MAX for commands, then claims_max for claims */
+    uint8_t *messages;   /* MESSAGE_SLOT_BYTES for each command */
+    int32_t free;        /* given back */
+    int32_t untouched;   /* from here on nobody was ever taken: memory comes as it is needed */
+    int32_t claims_free; /* likewise, of claims */
+    int32_t claims_untouched;
+    uint32_t claims_max;
     int32_t head;
     int32_t tail;
-    uint32_t count;
+    uint32_t count; /* in line: commands and claims */
+    uint32_t command_count;
     uint32_t reading;
     uint16_t crowd[LOOKUPS_CROWD]; /* how many wait, by account hash */
 };
 
 /* 0 or -ENOMEM. */
-int lookups_init(struct lookups *lookups);
+int lookups_init(struct lookups *lookups, uint32_t claims_max);
 void lookups_deinit(struct lookups *lookups);
 
 static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
@@ -85,9 +95,18 @@ static inline bool lookups_stand_before(const struct lookups *lookups, uint64_t 
     return lookups->count > 0 && lookups->crowd[account_hash % LOOKUPS_CROWD] > 0;
 }
 
+/* Whether `count` more commands find a place. */
+static inline bool lookups_have_room(const struct lookups *lookups, uint32_t count)
+{
+    return lookups->command_count + count <= LOOKUPS_MAX;
+}
+
 /* Appends a copy of a command, WAITING. NULL: all places are taken. */
 struct lookup *lookups_add(struct lookups *lookups, const struct florin_command *command,
                            uint64_t account_hash, uint64_t deadline_ns);
+
+/* Appends a claim that waits for an account. There is room for all. */
+void lookups_add_claim(struct lookups *lookups, uint32_t claim, uint64_t account_hash);
 
 /* Takes it out of the list; `before` is the one before it, or LOOKUP_NONE. */
 void lookups_remove(struct lookups *lookups, int32_t before, int32_t number);

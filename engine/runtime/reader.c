@@ -93,17 +93,36 @@ static bool record_of_frame(const struct log_frame *frame, uint64_t lsn, struct 
     return true;
 }
 
-static int find_in_log(struct reader *reader, struct lookup *lookup)
+/* Reads the record lookup->lsn; its strings are valid until the next one is read. 0; -ENODATA: the
+ * log was shortened behind it; -errno, and said so. */
+static int read_record(struct reader *reader, const struct lookup *lookup, struct record *record)
 {
     struct florin *ledger = reader->ledger;
     struct log_fault fault = {0};
     struct log_frame frame;
-    struct record record;
     uint64_t durable = log_durable_lsn(ledger->log);
     assert(lookup->lsn <= durable);
     int error = log_reader_seek(reader->log, lookup->lsn, durable, &fault);
     if (error == 0)
         error = log_reader_next(reader->log, durable, &frame, &fault);
+    if (error == 0 && !record_of_frame(&frame, lookup->lsn, record))
+        error = -EBADMSG;
+    if (error != 0 && error != -ENODATA) {
+        /* an I/O error comes without a place */
+        const char *file = fault.file[0] != '\0' ? fault.file : "log";
+        const char *reason = fault.reason[0] != '\0' ? fault.reason : strerror(-error);
+        ledger_log(ledger,
+                   "level=error event=lookup_failed file=%s/%s offset=%" PRIu64 " lsn=%" PRIu64
+                   " errno=%d reason=\"%s\" advice=\"run florin verify\"",
+                   ledger->options.directory, file, fault.offset, lookup->lsn, -error, reason);
+    }
+    return error;
+}
+
+static int find_in_log(struct reader *reader, struct lookup *lookup)
+{
+    struct record record;
+    int error = read_record(reader, lookup, &record);
     /* The log was shortened behind the hint: then a key file has the record's key by now. If that
      * is another one, the files may still get the wanted key from another record. */
     if (error == -ENODATA) {
@@ -112,31 +131,43 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
             note_other(lookup);
         return error;
     }
-    if (error == 0 && !record_of_frame(&frame, lookup->lsn, &record))
-        error = -EBADMSG;
-    if (error != 0) {
-        /* an I/O error comes without a place */
-        const char *file = fault.file[0] != '\0' ? fault.file : "log";
-        const char *reason = fault.reason[0] != '\0' ? fault.reason : strerror(-error);
-        ledger_log(ledger,
-                   "level=error event=lookup_failed file=%s/%s offset=%" PRIu64 " lsn=%" PRIu64
-                   " errno=%d reason=\"%s\" advice=\"run florin verify\"",
-                   ledger->options.directory, file, fault.offset, lookup->lsn, -error, reason);
+    if (error != 0)
         return error;
-    }
     struct message_command message;
     message_get_command(lookup->message, &message);
     lookup->found.found = shard_record_has_key(&record, &message.command);
     if (lookup->found.found)
-        lookup->found.answer = key_answer_of_record(&ledger->secret, &record, lookup->lsn);
+        lookup->found.answer = key_answer_of_record(&reader->ledger->secret, &record, lookup->lsn);
     else
         note_other(lookup);
+    return 0;
+}
+
+/* Whether the record that the command names is a hold. One that retention has removed is none:
+ * nobody can have it active. */
+static int find_target(struct reader *reader, struct lookup *lookup)
+{
+    struct record record;
+    int error = read_record(reader, lookup, &record);
+    if (error != 0 && error != -ENODATA)
+        return error;
+    lookup->found.target_checked = true;
+    if (error == 0) {
+        struct message_command message;
+        message_get_command(lookup->message, &message);
+        lookup->found.target_is_hold = shard_record_is_hold(&record, &message.command);
+    }
     return 0;
 }
 
 static void do_job(struct reader *reader, struct lookup *lookup)
 {
     assert(lookup->state == LOOKUP_READING);
+    if (lookup->kind == SHARD_LOOKUP_TARGET) {
+        lookup->error = find_target(reader, lookup);
+        count(&reader->records);
+        return;
+    }
     bool in_log = lookup->kind == SHARD_LOOKUP_RECORD;
     lookup->error = in_log ? find_in_log(reader, lookup) : find_in_files(reader, lookup);
     if (!in_log && lookup->error == 0)

@@ -10,6 +10,7 @@
 static const struct waiter_list empty_list = {.head = WAITER_NONE, .tail = WAITER_NONE};
 static const struct waiter_batch empty_batch = {
     .list = {.head = WAITER_NONE, .tail = WAITER_NONE},
+    .notes = {.head = WAITER_NONE, .tail = WAITER_NONE},
     .answered = WAITER_NONE,
 };
 
@@ -112,13 +113,48 @@ void waiters_seal(struct waiters *waiters, uint64_t first_lsn, uint64_t last_lsn
     waiters->staging = empty_batch;
 }
 
-void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn)
+/* The batch that becomes durable with a record, or with a younger one. */
+static struct waiter_batch *batch_of(struct waiters *waiters, uint64_t lsn, uint64_t deadline_ns)
 {
     uint32_t place = 0;
     while (place < waiters->batch_count && batch_at(waiters, place)->last_lsn < lsn)
         place++;
-    assert(place < waiters->batch_count); /* a record that is not durable stands in a batch */
-    append_unanswered(waiters, batch_at(waiters, place), number);
+    if (place < waiters->batch_count)
+        return batch_at(waiters, place);
+    /* A record of another worker, younger than all that this one has handed over. */
+    waiters->foreign_lsn = lsn;
+    if (!waiters_can_seal(waiters)) {
+        struct waiter_batch *newest = batch_at(waiters, waiters->batch_count - 1);
+        newest->last_lsn = lsn;
+        return newest;
+    }
+    struct waiter_batch *batch = batch_at(waiters, waiters->batch_count++);
+    *batch = empty_batch;
+    batch->last_lsn = lsn;
+    batch->deadline_ns = deadline_ns;
+    return batch;
+}
+
+void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn, uint64_t deadline_ns)
+{
+    append_unanswered(waiters, batch_of(waiters, lsn, deadline_ns), number);
+}
+
+void waiters_note(struct waiters *waiters, uint32_t promised, uint32_t account_slot,
+                  uint64_t version, uint8_t raised, uint64_t lsn, uint64_t deadline_ns)
+{
+    bool is_staged = (lsn & SHARD_LSN_PROVISIONAL) != 0;
+    if (!waiters_have_room(waiters, promised, WAITERS_NOTE_RESERVE))
+        return;
+    int32_t number = waiters_take(waiters);
+    struct waiter *note = waiters_at(waiters, number);
+    note->result = (struct florin_result){.status = FLORIN_APPLIED, .version = version};
+    note->account_slot = account_slot;
+    note->raised = raised;
+    note->staged = true;
+    struct waiter_batch *batch =
+        is_staged ? &waiters->staging : batch_of(waiters, lsn, deadline_ns);
+    waiter_list_append(waiters, &batch->notes, number);
 }
 
 bool waiters_have_durable(const struct waiters *waiters, uint64_t durable_lsn)
@@ -142,6 +178,9 @@ int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)
             }
             waiters_give_back(waiters, number);
         }
+        int32_t note;
+        while ((note = waiter_list_pop(waiters, &oldest->notes)) != WAITER_NONE)
+            waiters_give_back(waiters, note);
         waiters->batch_first = (waiters->batch_first + 1) % WAITERS_BATCHES_MAX;
         waiters->batch_count--;
     }
@@ -200,15 +239,18 @@ static void lower_version(const struct waiters *waiters, const struct waiter_lis
         const struct waiter *waiter = &waiters->pool[i];
         if (waiter->account_slot == account_slot && waiter->staged &&
             waiter->result.status == FLORIN_APPLIED && waiter->result.version <= *version)
-            *version = waiter->result.version - 1;
+            *version = waiter->result.version - waiter->raised;
     }
 }
 
 uint64_t waiters_durable_version(const struct waiters *waiters, uint32_t account_slot,
                                  uint64_t version)
 {
-    for (uint32_t place = 0; place < waiters->batch_count; place++)
+    for (uint32_t place = 0; place < waiters->batch_count; place++) {
         lower_version(waiters, &batch_at(waiters, place)->list, account_slot, &version);
+        lower_version(waiters, &batch_at(waiters, place)->notes, account_slot, &version);
+    }
     lower_version(waiters, &waiters->staging.list, account_slot, &version);
+    lower_version(waiters, &waiters->staging.notes, account_slot, &version);
     return version;
 }

@@ -12,6 +12,11 @@
  * it goes on saying which version of its account is not durable yet. The answer is a copy, for
  * which WAITERS_RESERVE places are kept free.
  *
+ * Records of other workers may change accounts of this one (postings): who waits for such a record
+ * waits in a batch of its own, which commits of others make durable. What such a record has done to
+ * an account, and what a posting has done to accounts besides its first, is noted in the batch as
+ * well, for waiters_durable_version().
+ *
  * All memory is taken at creation. Thread: the worker's.
  */
 #ifndef FLORIN_RUNTIME_WAITERS_H
@@ -30,6 +35,8 @@ enum {
     WAITERS_BATCHES_MAX = 1024,
     /* Places that commands do not get: for the copies of expired answers of one round. */
     WAITERS_RESERVE = 1024,
+    /* Places that notes leave to commands that are being executed. */
+    WAITERS_NOTE_RESERVE = 64,
 };
 
 struct waiter {
@@ -37,6 +44,7 @@ struct waiter {
     uint32_t account_slot; /* SHARD_NO_SLOT: none */
     int32_t next;
     uint16_t endpoint; /* who asked */
+    uint8_t raised;    /* versions of the account that its record has added */
     bool staged;       /* has a record of its own */
     bool answered;     /* its deadline has passed */
 };
@@ -50,7 +58,8 @@ struct waiter_batch {
     uint64_t last_lsn;
     uint64_t deadline_ns; /* monotonic */
     struct waiter_list list;
-    int32_t answered; /* the last one of the list that has expired, or WAITER_NONE */
+    struct waiter_list notes; /* nobody waits for these */
+    int32_t answered;         /* the last one of the list that has expired, or WAITER_NONE */
 };
 
 struct waiters {
@@ -64,6 +73,7 @@ struct waiters {
     uint32_t batch_first;
     uint32_t batch_count;
     struct waiter_list done;
+    uint64_t foreign_lsn; /* the newest record of another worker that was waited for */
 };
 
 /* 0 or -ENOMEM. */
@@ -98,8 +108,20 @@ void waiters_stage(struct waiters *waiters, int32_t number, uint64_t deadline_ns
 bool waiters_can_seal(const struct waiters *waiters);
 void waiters_seal(struct waiters *waiters, uint64_t first_lsn, uint64_t last_lsn);
 
-/* Joins the batch that holds the record `lsn`, which is handed over and not yet durable. */
-void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn);
+/* Joins the batch that holds the record `lsn`, which is handed over and not yet durable; of another
+ * worker: the first one that is younger, or a new one. */
+void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn, uint64_t deadline_ns);
+
+/* Notes that the record `lsn` (provisional: of the stage) raised an account to `version`. Without a
+ * free place besides `promised` answers it is not noted. */
+void waiters_note(struct waiters *waiters, uint32_t promised, uint32_t account_slot,
+                  uint64_t version, uint8_t raised, uint64_t lsn, uint64_t deadline_ns);
+
+/* Whether somebody waits for a record of another worker. */
+static inline bool waiters_wait_for_others(const struct waiters *waiters, uint64_t durable_lsn)
+{
+    return waiters->foreign_lsn > durable_lsn;
+}
 
 /* Removes the oldest waiter of a durable batch that is not answered, or WAITER_NONE. */
 int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn);

@@ -67,6 +67,7 @@ static bool hand_over(struct worker *worker)
     if (error != 0)
         return false;
     shard_seal(&worker->shard, reservation.first_lsn);
+    coordinator_seal(&worker->coordinator, reservation.first_lsn);
     log_publish(worker->ledger->log, &reservation, stage->bytes);
     waiters_seal(&worker->waiters, reservation.first_lsn,
                  reservation.first_lsn + stage->record_count - 1);
@@ -135,9 +136,15 @@ static bool waiters_room(const struct worker *worker)
 
 static bool stage_room(const struct worker *worker)
 {
-    const struct shard_stage *stage = &worker->shard.stage;
-    return stage->byte_count + WORKER_WINDOW * FLORIN_RECORD_MAX <= SHARD_STAGE_BYTES_MAX &&
-           stage->record_count + WORKER_WINDOW <= SHARD_STAGE_RECORDS_MAX;
+    return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
+}
+
+/* Room for a window of commands that cannot be executed at once. What other threads send stays in
+ * their rings without it. */
+static bool line_room(const struct worker *worker)
+{
+    return coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
+           lookups_have_room(&worker->lookups, WORKER_WINDOW);
 }
 
 /* Room for a window of commands, if need be by handing over what is staged. */
@@ -145,7 +152,7 @@ static bool make_room(struct worker *worker)
 {
     if (!stage_room(worker))
         feed_log(worker);
-    return stage_room(worker) && waiters_room(worker);
+    return stage_room(worker) && waiters_room(worker) && line_room(worker);
 }
 
 /* Takes up to a window of commands from a ring; returns how many. */
@@ -272,7 +279,9 @@ static bool has_nothing_under_way(const struct worker *worker)
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
            worker->lookups.count == 0 && worker->history_outstanding == 0 &&
            worker->self->outstanding == 0 && !worker->committing &&
-           (worker->shard.stage.record_count == 0 || log_failed(worker->ledger->log) != 0);
+           (log_failed(worker->ledger->log) != 0 ||
+            (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
+             worker->participant.count == 0));
 }
 
 enum florin_status worker_submit(struct worker *worker, const struct florin_command *command)
@@ -317,9 +326,13 @@ void worker_round(struct worker *worker)
         ledger_fail(ledger);
     worker_deliver_durable(worker);
     take_answers(worker);
+    worker_take_postings(worker);
     worker_serve_lookups(worker);
+    worker_expire_holds(worker);
     take_requests(worker);
+    worker_serve_postings(worker);
     feed_log(worker);
+    worker_serve_postings(worker); /* what is sealed now can be told */
     keeper_serve(worker);
     if (atomic_exchange(&ledger->commit_wanted, false))
         commit(worker);
@@ -333,7 +346,7 @@ void worker_round(struct worker *worker)
     publish_statistics(worker);
     bool ended = state != LEDGER_READY && has_nothing_under_way(worker);
     /* the others may be asleep, waiting for the last one to be idle */
-    if (ended && !atomic_exchange(&worker->idle, true))
+    if (atomic_exchange(&worker->idle, ended) != ended && ended)
         ledger_wake(ledger, UINT64_MAX);
 }
 
@@ -369,21 +382,32 @@ int worker_wait_ms(struct worker *worker)
         return 0; /* who changed it may have found this worker awake */
     if (state == LEDGER_RECOVERING)
         return -1;
+    /* whose commit we wait for does not know of us; say so, then look again */
+    if (waiters_wait_for_others(&worker->waiters, log_durable_lsn(worker->ledger->log)))
+        atomic_fetch_or(&worker->ledger->blocked_workers, UINT64_C(1) << worker->number);
     /* another worker may have completed our commit while we were awake */
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
-    bool stuck = !stage_room(worker) || !waiters_room(worker);
+    bool stuck = !stage_room(worker) || !waiters_room(worker) || !line_room(worker);
     if (keeper_wants(worker) || history_has_finished(worker))
         return 0;
+    /* these need no room */
+    if (worker_has_postings_to_take(worker))
+        return 0;
+    if (worker->line_moves || coordinator_next_ready(&worker->coordinator) != COORDINATOR_NONE)
+        return stuck ? WORKER_RETRY_MS : 0;
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
         return 0;
     uint64_t lookup_ns = worker_next_lookup_ns(worker);
     if (lookup_ns == 0)
         return 0;
-    if (worker->shard.stage.record_count > 0 || stuck)
+    if (worker->shard.stage.record_count > 0 || stuck || worker_has_postings_to_send(worker))
         return WORKER_RETRY_MS;
     uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
+    uint64_t expiry_ns = state == LEDGER_READY ? worker_next_expiry_ns(worker) : UINT64_MAX;
+    if (expiry_ns < deadline_ns)
+        deadline_ns = expiry_ns;
     if (lookup_ns < deadline_ns)
         deadline_ns = lookup_ns;
     bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;

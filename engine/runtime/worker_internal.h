@@ -1,4 +1,4 @@
-/* worker_internal.h - what worker.c and worker_execute.c share. Private to them.
+/* worker_internal.h - what worker.c, worker_execute.c and worker_postings.c share. Private to them.
  *
  * Thread: the worker's.
  */
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/core/shard.h"
 #include "florin.h"
 
 struct worker;
@@ -26,6 +27,44 @@ void worker_deliver_expired(struct worker *worker, uint64_t now_ns);
 void worker_execute(struct worker *worker, const struct florin_command *command,
                     uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
                     uint64_t deadline_ns);
+
+/* Begins a posting over several shards for a command whose result has the place `number`. */
+void worker_begin_posting(struct worker *worker, const struct florin_command *command,
+                          const struct shard_found *found, int32_t number, uint64_t deadline_ns);
+
+/* A command that the coordinator gives back: its key was seen meanwhile. */
+void worker_execute_again(struct worker *worker, const struct florin_command *command,
+                          int32_t number, uint64_t deadline_ns);
+
+/* What was executed waits for its records, or is delivered. */
+void worker_settle(struct worker *worker, int32_t number, const struct shard_answer *answer,
+                   uint64_t deadline_ns);
+
+/* Notes the accounts of this worker besides the first that an applied posting has changed, for what
+ * is durable of them. */
+void worker_note_others(struct worker *worker, const struct posting *posting, uint64_t lsn,
+                        uint64_t deadline_ns);
+
+/* Messages of other workers' postings and to ours (worker_postings.c). */
+void worker_take_postings(struct worker *worker);
+
+bool worker_has_postings_to_take(const struct worker *worker);
+
+/* Claims, decides and tells, as far as there is room. */
+void worker_serve_postings(struct worker *worker);
+
+/* Goes on with a claim that has taken the account for which it stood in line. */
+void worker_advance_claim(struct worker *worker, uint32_t claim);
+
+/* Answers postings that have waited for accounts until their deadline. */
+void worker_expire_postings(struct worker *worker, uint64_t now_ns);
+
+/* Whether messages wait for room in a ring. */
+bool worker_has_postings_to_send(const struct worker *worker);
+
+/* Ends holds whose time is over; and when (monotonic) that is due next. */
+void worker_expire_holds(struct worker *worker);
+uint64_t worker_next_expiry_ns(const struct worker *worker);
 
 /* Goes on with commands that wait for look-ups, as far as they can. */
 void worker_serve_lookups(struct worker *worker);

@@ -41,7 +41,7 @@ struct ledger {
     struct key_filter_file file;
     struct key_filters filters;
     /* how often each kind of look-up was needed */
-    uint32_t lookups[SHARD_LOOKUP_FILES + 1];
+    uint32_t lookups[SHARD_LOOKUP_SHARDS + 1];
 };
 
 static inline struct ledger *ledger_create(void)

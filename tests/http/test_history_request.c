@@ -103,7 +103,7 @@ static void queries__become_questions(void **state)
     assert_int_equal(query.kind, HISTORY_BALANCE_AT_TIME);
     assert_int_equal(query.at_ns, UINT64_C(8250000000));
 
-    match = (struct route_match){.route = ROUTE_TRANSACTION, .transaction = 12};
+    match = (struct route_match){.route = ROUTE_TRANSACTION, .target_id = 12};
     assert_true(history_request_parse(&query, &match, "", 0, &fault));
     assert_int_equal(query.kind, HISTORY_TRANSACTION);
     assert_int_equal(query.lsn, 12);

@@ -25,6 +25,13 @@ static void paths__lead_to_their_calls(void **state)
         {"/accounts/a%40b.c:d-e_f/balance", ROUTE_BALANCE, "a@b.c:d-e_f"},
         {"/accounts/balance", ROUTE_ACCOUNT, "balance"},
         {"/accounts/./balance", ROUTE_BALANCE, "."},
+        {"/accounts/alice/holds", ROUTE_HOLDS, "alice"},
+        {"/holds/hold131:alice/capture", ROUTE_CAPTURE, "alice"},
+        {"/holds/hold131:alice/void", ROUTE_VOID, "alice"},
+        {"/holds/hold131%3Aalice/void", ROUTE_VOID, "alice"},
+        {"/holds/hold131:a:b/void", ROUTE_VOID, "a:b"},
+        {"/transfers", ROUTE_TRANSFERS, ""},
+        {"/postings", ROUTE_POSTINGS, ""},
         {"/withdraw", ROUTE_WITHDRAW, ""},
         {"/healthz", ROUTE_HEALTHZ, ""},
         {"/readyz", ROUTE_READYZ, ""},
@@ -47,13 +54,25 @@ static void paths__lead_to_their_calls(void **state)
          ROUTE_ACCOUNT, ""},
         {"/accounts/0123456789012345678901234567890123456789012345678901234567890123",
          ROUTE_ACCOUNT, "0123456789012345678901234567890123456789012345678901234567890123"},
+        {"/holds/131:alice/void", ROUTE_VOID, ""},
+        {"/holds/hold131/void", ROUTE_VOID, ""},
+        {"/holds/hold131:/void", ROUTE_VOID, ""},
+        {"/holds/hold0131:alice/void", ROUTE_VOID, ""},
+        {"/holds/hold131:al%20ice/void", ROUTE_VOID, ""},
+        {"/holds/alice/capture", ROUTE_CAPTURE, ""},
         {"/", ROUTE_NONE, ""},
         {"", ROUTE_NONE, ""},
         {"/accounts/", ROUTE_NONE, ""},
         {"/accounts//balance", ROUTE_NONE, ""},
         {"/accounts/alice/", ROUTE_NONE, ""},
         {"/accounts/alice/balance/", ROUTE_NONE, ""},
-        {"/accounts/alice/holds", ROUTE_NONE, ""},
+        {"/accounts/alice/holds/", ROUTE_NONE, ""},
+        {"/accounts/alice/hold", ROUTE_NONE, ""},
+        {"/holds", ROUTE_NONE, ""},
+        {"/holds/hold131:alice", ROUTE_NONE, ""},
+        {"/holds//void", ROUTE_NONE, ""},
+        {"/transfers/", ROUTE_NONE, ""},
+        {"/postings/txn1", ROUTE_NONE, ""},
         {"/Accounts", ROUTE_NONE, ""},
         {"/withdraws", ROUTE_NONE, ""},
         {"/accountsx", ROUTE_NONE, ""},
@@ -69,34 +88,23 @@ static void paths__lead_to_their_calls(void **state)
     }
 }
 
-static void transaction_ids__are_numbers_behind_txn(void **state)
+static void path__says_what_it_names(void **state)
 {
-    static const struct {
-        const char *text;
-        uint64_t transaction;
-    } rows[] = {
-        {"txn1", 1},
-        {"txn131", 131},
-        {"txn999999999999999999", UINT64_C(999999999999999999)},
-        {"txn1000000000000000000", 0},
-        {"txn0", 0},
-        {"txn01", 0},
-        {"txn", 0},
-        {"txn-1", 0},
-        {"txn1 ", 0},
-        {"TXN1", 0},
-        {"131", 0},
-        {"", 0},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_int_equal(route_transaction(rows[i].text, strlen(rows[i].text)),
-                         rows[i].transaction);
     struct route_match match;
+    (void)state;
+    route_find("/holds/hold131:alice/void", 25, &match);
+    assert_int_equal(match.subject, ROUTE_SUBJECT_HOLD);
+    assert_int_equal(match.target_id, 131);
+    route_find("/accounts/alice", 15, &match);
+    assert_int_equal(match.subject, ROUTE_SUBJECT_ACCOUNT);
+    assert_int_equal(match.target_id, 0);
     route_find("/transactions/txn7", 18, &match);
-    assert_int_equal(match.transaction, 7);
-    route_find("/accounts/txn7", 14, &match);
-    assert_int_equal(match.transaction, 0);
+    assert_int_equal(match.subject, ROUTE_SUBJECT_TRANSACTION);
+    assert_int_equal(match.target_id, 7);
+    route_find("/transactions/7", 15, &match);
+    assert_int_equal(match.target_id, 0);
+    route_find("/transfers", 10, &match);
+    assert_int_equal(match.subject, ROUTE_SUBJECT_NONE);
 }
 
 static void methods__are_allowed_as_allow_says(void **state)
@@ -106,6 +114,8 @@ static void methods__are_allowed_as_allow_says(void **state)
     assert_true(route_allows(ROUTE_BALANCE, "HEAD", 4));
     assert_false(route_allows(ROUTE_BALANCE, "POST", 4));
     assert_string_equal(route_allow(ROUTE_BALANCE), "GET, HEAD");
+    assert_true(route_allows(ROUTE_ACCOUNT, "PATCH", 5));
+    assert_false(route_allows(ROUTE_ACCOUNTS, "PATCH", 5));
     assert_true(route_allows(ROUTE_WITHDRAW, "POST", 4));
     assert_false(route_allows(ROUTE_WITHDRAW, "GET", 3));
     assert_false(route_allows(ROUTE_WITHDRAW, "post", 4));
@@ -123,7 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths__lead_to_their_calls),
-        cmocka_unit_test(transaction_ids__are_numbers_behind_txn),
+        cmocka_unit_test(path__says_what_it_names),
         cmocka_unit_test(methods__are_allowed_as_allow_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

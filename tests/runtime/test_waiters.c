@@ -39,6 +39,7 @@ static int32_t add_change(struct waiters *waiters, uint64_t place, uint32_t acco
                    .transaction_id = SHARD_LSN_PROVISIONAL | place},
         .account_slot = account,
         .staged = true,
+        .raised = 1,
     };
     waiters_stage(waiters, number, deadline);
     return number;
@@ -79,7 +80,7 @@ static void waiters__reader_waits_for_its_account_only(void **state)
     int32_t younger = add_change(waiters, 0, 2, 2, 100);
     waiters_seal(waiters, 11, 11);
     int32_t reader = waiters_take(waiters);
-    waiters_join(waiters, reader, 10);
+    waiters_join(waiters, reader, 10, 100);
     assert_int_equal(waiters_pop_durable(waiters, 10), change);
     assert_int_equal(waiters_pop_durable(waiters, 10), reader);
     assert_int_equal(waiters_pop_durable(waiters, 10), WAITER_NONE);

@@ -373,6 +373,17 @@ void reference_answer(struct reference *reference, uint32_t number,
     case FLORIN_WITHDRAW:
         judge_posting(reference, attempt, result);
         break;
+    case FLORIN_CHANGE_ACCOUNT:
+    case FLORIN_TRANSFER:
+    case FLORIN_POSTING:
+    case FLORIN_HOLD:
+    case FLORIN_CAPTURE:
+    case FLORIN_VOID:
+    case FLORIN_EXPIRE:
+    case FLORIN_REVERSE:
+    case FLORIN_BATCH:
+        reference_complain(reference, "an answer to a command that nobody gave");
+        break;
     }
 }
 

@@ -1,0 +1,530 @@
+/* posting.c - legs and accounts of a posting, and the one decision over all of them.
+ *
+ * Guarantees: a decision that is not FLORIN_APPLIED changes no balance; one that is leaves every
+ * balance at or above its floor where it was debited, in range, and debits equal to credits in
+ * every currency (of a batch: not asked). The same accounts give the same decision. Must not know:
+ * shards, claims, who waits.
+ *
+ * Amounts may be decimals in whole units: what they are in minor units is known when the account,
+ * and with it the currency, is. So INVALID_AMOUNT may come late; it is not remembered under a key.
+ */
+#include "posting.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "money.h"
+
+enum {
+    REQUEST_SEED = 3, /* another than those of other digests (key_answer.c) */
+    REQUEST_HEAD_BYTES = 40,
+    REQUEST_LEG_BYTES = 48,
+};
+
+__extension__ typedef __int128 wide; /* 64 amounts add up in it */
+
+bool posting_is(enum florin_command_kind kind)
+{
+    return kind == FLORIN_TRANSFER || kind == FLORIN_POSTING || kind == FLORIN_BATCH ||
+           kind == FLORIN_CAPTURE || kind == FLORIN_REVERSE;
+}
+
+/* --- syntax ------------------------------------------------------------------------------ */
+
+static bool amount_is_valid(int64_t amount, bool is_decimal, uint8_t scale)
+{
+    return amount > 0 && (!is_decimal || scale <= MONEY_SCALE_MAX);
+}
+
+static bool condition_is_valid(bool has, int64_t balance, bool is_decimal, uint8_t scale)
+{
+    return !has || (balance >= MONEY_MIN && (!is_decimal || scale <= MONEY_SCALE_MAX));
+}
+
+static enum florin_status fault(enum florin_status status, enum florin_field at, uint8_t number,
+                                enum florin_field *field, uint8_t *leg)
+{
+    *field = at;
+    *leg = number;
+    return status;
+}
+
+static enum florin_status check_leg(const struct florin_command *command, uint8_t number,
+                                    enum florin_field *field, uint8_t *leg)
+{
+    const struct florin_leg *checked = &command->legs[number];
+    bool decimal = command->amount_is_decimal;
+    if (checked->account == NULL ||
+        !florin_account_id_is_valid(checked->account, checked->account_length))
+        return fault(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_ACCOUNT, number, field, leg);
+    if (checked->direction != FLORIN_CREDIT && checked->direction != FLORIN_DEBIT)
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_KIND, number, field, leg);
+    if (!amount_is_valid(checked->amount_minor, decimal, checked->amount_scale))
+        return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, number, field, leg);
+    if (!condition_is_valid(checked->has_expected_balance, checked->expected_balance_minor, decimal,
+                            checked->expected_balance_scale))
+        return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_EXPECTED_BALANCE, number, field, leg);
+    return FLORIN_APPLIED;
+}
+
+static enum florin_status check_legs(const struct florin_command *command, enum florin_field *field,
+                                     uint8_t *leg)
+{
+    size_t least = command->kind == FLORIN_POSTING ? 2 : 1;
+    if (command->legs == NULL || command->leg_count < least || command->leg_count > FLORIN_LEGS_MAX)
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_LEGS, 0, field, leg);
+    const struct florin_leg *first = &command->legs[0];
+    if (first->account_length != command->account_length || first->account == NULL ||
+        memcmp(first->account, command->account, command->account_length) != 0)
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_ACCOUNT, 0, field, leg);
+    for (uint8_t i = 0; i < command->leg_count; i++) {
+        enum florin_status status = check_leg(command, i, field, leg);
+        if (status != FLORIN_APPLIED)
+            return status;
+    }
+    return FLORIN_APPLIED;
+}
+
+enum florin_status posting_check(const struct florin_command *command, enum florin_field *field,
+                                 uint8_t *leg)
+{
+    if (command->kind == FLORIN_POSTING || command->kind == FLORIN_BATCH ||
+        command->kind == FLORIN_REVERSE)
+        return check_legs(command, field, leg);
+    bool needs_to = command->kind == FLORIN_TRANSFER || command->to_length > 0;
+    bool may_be_zero = command->kind == FLORIN_CAPTURE && command->amount_minor == 0;
+    if (needs_to &&
+        (command->to == NULL || !florin_account_id_is_valid(command->to, command->to_length)))
+        return fault(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_TO, 1, field, leg);
+    if (!may_be_zero &&
+        !amount_is_valid(command->amount_minor, command->amount_is_decimal, command->amount_scale))
+        return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, 0, field, leg);
+    if (!condition_is_valid(command->has_expected_balance, command->expected_balance_minor,
+                            command->amount_is_decimal, command->expected_balance_scale))
+        return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_EXPECTED_BALANCE, 0, field, leg);
+    if (needs_to && command->to_length == command->account_length &&
+        memcmp(command->to, command->account, command->to_length) == 0)
+        return fault(FLORIN_SAME_ACCOUNT, FLORIN_FIELD_TO, 1, field, leg);
+    return FLORIN_APPLIED;
+}
+
+/* --- from a command and back ------------------------------------------------------------- */
+
+/* The number of the account in the posting, added when it is new. */
+static uint8_t take_account(struct posting *posting, const struct hash_secret *secret,
+                            const char *id, size_t id_length)
+{
+    uint64_t hash = hash_account(secret, id, id_length);
+    for (uint8_t i = 0; i < posting->account_count; i++) {
+        const struct posting_account *account = &posting->accounts[i];
+        if (account->hash == hash && account->id_length == id_length &&
+            memcmp(account->id, id, id_length) == 0)
+            return i;
+    }
+    struct posting_account *added = &posting->accounts[posting->account_count];
+    memcpy(added->id, id, id_length);
+    added->id_length = (uint8_t)id_length;
+    added->hash = hash;
+    added->is_credited = false;
+    return posting->account_count++;
+}
+
+static void take_leg(struct posting *posting, const struct hash_secret *secret,
+                     const struct florin_leg *leg)
+{
+    uint8_t account = take_account(posting, secret, leg->account, leg->account_length);
+    posting->legs[posting->leg_count++] = (struct posting_leg){
+        .account = account,
+        .direction = leg->direction,
+        .amount_scale = leg->amount_scale,
+        .amount = leg->amount_minor,
+        .expected_version = leg->expected_version,
+        .has_expected_balance = leg->has_expected_balance,
+        .expected_balance_scale = leg->expected_balance_scale,
+        .expected_balance = leg->expected_balance_minor,
+    };
+    if (leg->direction == FLORIN_CREDIT)
+        posting->accounts[account].is_credited = true;
+}
+
+/* Transfers and captures as legs. */
+static size_t legs_of_pair(const struct florin_command *command, struct florin_leg legs[2])
+{
+    legs[0] = (struct florin_leg){
+        .account = command->account,
+        .account_length = command->account_length,
+        .direction = FLORIN_DEBIT,
+        .amount_minor = command->amount_minor,
+        .amount_scale = command->amount_scale,
+        .expected_version = command->expected_version,
+        .has_expected_balance = command->has_expected_balance,
+        .expected_balance_minor = command->expected_balance_minor,
+        .expected_balance_scale = command->expected_balance_scale,
+    };
+    legs[1] = (struct florin_leg){
+        .account = command->to,
+        .account_length = command->to_length,
+        .direction = FLORIN_CREDIT,
+        .amount_minor = command->amount_minor,
+        .amount_scale = command->amount_scale,
+        .expected_version = command->expected_to_version,
+    };
+    return command->to_length > 0 ? 2 : 1;
+}
+
+static bool has_own_legs(enum florin_command_kind kind)
+{
+    return kind != FLORIN_TRANSFER && kind != FLORIN_CAPTURE;
+}
+
+void posting_init(struct posting *posting, const struct florin_command *command,
+                  const struct hash_secret *secret)
+{
+    struct florin_leg pair[2];
+    const struct florin_leg *legs = command->legs;
+    size_t count = command->leg_count;
+    if (!has_own_legs(command->kind)) {
+        count = legs_of_pair(command, pair);
+        legs = pair;
+    }
+    posting->kind = command->kind;
+    posting->amount_is_decimal = command->amount_is_decimal;
+    posting->expected_by_precondition = command->expected_by_precondition;
+    posting->dry_run = command->dry_run;
+    posting->as_admin = command->as_admin;
+    posting->user_data = command->user_data;
+    posting->target_id = command->target_id;
+    posting->request = posting_request(command);
+    posting->hold_is_active = false;
+    posting->hold_minor = 0;
+    posting->key_length = (uint8_t)command->key_length;
+    if (command->key_length > 0)
+        memcpy(posting->key, command->key, command->key_length);
+    posting->leg_count = 0;
+    posting->account_count = 0;
+    for (size_t i = 0; i < count; i++)
+        take_leg(posting, secret, &legs[i]);
+}
+
+void posting_command(const struct posting *posting, struct florin_leg legs[FLORIN_LEGS_MAX],
+                     struct florin_command *command)
+{
+    for (uint8_t i = 0; i < posting->leg_count; i++) {
+        const struct posting_leg *leg = &posting->legs[i];
+        const struct posting_account *account = &posting->accounts[leg->account];
+        legs[i] = (struct florin_leg){
+            .account = account->id,
+            .account_length = account->id_length,
+            .direction = leg->direction,
+            .amount_minor = leg->amount,
+            .amount_scale = leg->amount_scale,
+            .expected_version = leg->expected_version,
+            .has_expected_balance = leg->has_expected_balance,
+            .expected_balance_minor = leg->expected_balance,
+            .expected_balance_scale = leg->expected_balance_scale,
+        };
+    }
+    *command = (struct florin_command){
+        .user_data = posting->user_data,
+        .kind = posting->kind,
+        .account = legs[0].account,
+        .account_length = legs[0].account_length,
+        .key = posting->key,
+        .key_length = posting->key_length,
+        .amount_is_decimal = posting->amount_is_decimal,
+        .expected_by_precondition = posting->expected_by_precondition,
+        .dry_run = posting->dry_run,
+        .as_admin = posting->as_admin,
+        .target_id = posting->target_id,
+    };
+    if (has_own_legs(posting->kind)) {
+        command->legs = legs;
+        command->leg_count = posting->leg_count;
+        return;
+    }
+    command->amount_minor = legs[0].amount_minor;
+    command->amount_scale = legs[0].amount_scale;
+    command->expected_version = legs[0].expected_version;
+    command->has_expected_balance = legs[0].has_expected_balance;
+    command->expected_balance_minor = legs[0].expected_balance_minor;
+    command->expected_balance_scale = legs[0].expected_balance_scale;
+    if (posting->leg_count > 1) {
+        command->to = legs[1].account;
+        command->to_length = legs[1].account_length;
+        command->expected_to_version = legs[1].expected_version;
+    }
+}
+
+/* --- the request's digest ---------------------------------------------------------------- */
+
+static uint64_t mix_leg(uint64_t digest, const struct florin_leg *leg)
+{
+    uint8_t bytes[REQUEST_LEG_BYTES + FLORIN_ACCOUNT_ID_MAX] = {0};
+    struct money_decimal amount = {leg->amount_minor, leg->amount_scale};
+    bytes_put_u64(bytes, digest);
+    bytes[8] = (uint8_t)leg->direction;
+    bytes[9] = amount.scale;
+    bytes[10] = leg->has_expected_balance;
+    bytes[11] = leg->has_expected_balance ? leg->expected_balance_scale : 0;
+    bytes_put_i64(bytes + 16, amount.digits);
+    bytes_put_u64(bytes + 24, leg->expected_version);
+    bytes_put_i64(bytes + 32, leg->has_expected_balance ? leg->expected_balance_minor : 0);
+    bytes_put_u64(bytes + 40, leg->account_length);
+    memcpy(bytes + REQUEST_LEG_BYTES, leg->account, leg->account_length);
+    return hash_bytes(bytes, REQUEST_LEG_BYTES + leg->account_length, REQUEST_SEED);
+}
+
+uint64_t posting_request(const struct florin_command *command)
+{
+    struct florin_leg pair[2];
+    const struct florin_leg *legs = command->legs;
+    size_t count = command->leg_count;
+    uint8_t bytes[REQUEST_HEAD_BYTES] = {0};
+    if (!has_own_legs(command->kind) || !posting_is(command->kind)) {
+        count = legs_of_pair(command, pair);
+        legs = pair;
+    }
+    bytes[0] = (uint8_t)command->kind;
+    bytes[1] = command->amount_is_decimal;
+    bytes[2] = command->expected_by_precondition;
+    bytes[3] = command->as_admin;
+    bytes_put_u64(bytes + 8, command->target_id);
+    bytes_put_u64(bytes + 16, command->expires_in_ns);
+    bytes_put_u64(bytes + 24, count);
+    uint64_t digest = hash_bytes(bytes, sizeof(bytes), REQUEST_SEED);
+    for (size_t i = 0; i < count; i++)
+        digest = mix_leg(digest, &legs[i]);
+    return digest == 0 ? 1 : digest;
+}
+
+/* --- the decision ------------------------------------------------------------------------ */
+
+/* Keeps the gravest fault: the smallest status, of equal ones the first. */
+static void worsen(struct posting_decision *decision, enum florin_status status,
+                   enum florin_field field, uint8_t leg)
+{
+    if (decision->status == FLORIN_APPLIED || status < decision->status)
+        *decision = (struct posting_decision){status, field, leg};
+}
+
+static bool to_minor(const struct posting *posting, const struct posting_account *account,
+                     int64_t amount, uint8_t scale, int64_t *minor)
+{
+    if (!posting->amount_is_decimal) {
+        *minor = amount;
+        return true;
+    }
+    struct money_decimal decimal = {amount, scale};
+    return money_to_minor(decimal, account->currency.exponent, minor);
+}
+
+/* What one leg asks of its account as it is before. */
+static void judge_leg(struct posting *posting, uint8_t number, struct posting_decision *decision)
+{
+    struct posting_leg *leg = &posting->legs[number];
+    const struct posting_account *account = &posting->accounts[leg->account];
+    int64_t least;
+    if (!account->exists) {
+        worsen(decision, FLORIN_ACCOUNT_NOT_FOUND, FLORIN_FIELD_ACCOUNT, number);
+        return;
+    }
+    if (!to_minor(posting, account, leg->amount, leg->amount_scale, &leg->amount_minor))
+        worsen(decision, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, number);
+    if (leg->has_expected_balance) {
+        if (!to_minor(posting, account, leg->expected_balance, leg->expected_balance_scale, &least))
+            worsen(decision, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_EXPECTED_BALANCE, number);
+        else if (account->balance_minor < least)
+            worsen(decision, FLORIN_BALANCE_CONDITION, FLORIN_FIELD_EXPECTED_BALANCE, number);
+    }
+    if (account->status == FLORIN_STATE_CLOSED)
+        worsen(decision, FLORIN_ACCOUNT_CLOSED, FLORIN_FIELD_ACCOUNT, number);
+    else if (account->status == FLORIN_STATE_FROZEN && !posting->as_admin)
+        worsen(decision, FLORIN_ACCOUNT_FROZEN, FLORIN_FIELD_ACCOUNT, number);
+    if (leg->expected_version != 0 && leg->expected_version != account->version)
+        worsen(decision,
+               posting->expected_by_precondition ? FLORIN_PRECONDITION_FAILED
+                                                 : FLORIN_VERSION_MISMATCH,
+               FLORIN_FIELD_EXPECTED_VERSION, number);
+}
+
+static bool same_currency(const struct posting *posting, uint8_t left, uint8_t right)
+{
+    const struct posting_account *a = &posting->accounts[posting->legs[left].account];
+    const struct posting_account *b = &posting->accounts[posting->legs[right].account];
+    return memcmp(&a->currency, &b->currency, sizeof(a->currency)) == 0;
+}
+
+/* Whether debits equal credits among the legs in the currency of leg `number`. */
+static bool is_balanced(const struct posting *posting, uint8_t number)
+{
+    wide sum = 0;
+    for (uint8_t i = 0; i < posting->leg_count; i++) {
+        const struct posting_leg *leg = &posting->legs[i];
+        if (same_currency(posting, i, number))
+            sum += leg->direction == FLORIN_CREDIT ? (wide)leg->amount_minor
+                                                   : -(wide)leg->amount_minor;
+    }
+    return sum == 0;
+}
+
+static void judge_currencies(const struct posting *posting, struct posting_decision *decision)
+{
+    if (posting->kind == FLORIN_POSTING) {
+        for (uint8_t i = 0; i < posting->leg_count; i++) {
+            if (!is_balanced(posting, i))
+                worsen(decision, FLORIN_UNBALANCED, FLORIN_FIELD_LEGS, i);
+        }
+    } else if ((posting->kind == FLORIN_TRANSFER || posting->kind == FLORIN_CAPTURE) &&
+               posting->leg_count > 1 && !same_currency(posting, 0, 1)) {
+        worsen(decision, FLORIN_CURRENCY_MISMATCH, FLORIN_FIELD_TO, 1);
+    }
+}
+
+/* A capture of nothing in particular takes the whole hold. */
+static void judge_hold(struct posting *posting, struct posting_decision *decision)
+{
+    struct posting_leg *own = &posting->legs[0];
+    if (posting->kind != FLORIN_CAPTURE)
+        return;
+    if (!posting->hold_is_active) {
+        worsen(decision, FLORIN_HOLD_RESOLVED, FLORIN_FIELD_TARGET, 0);
+        return;
+    }
+    if (own->amount == 0) {
+        own->amount_minor = posting->hold_minor;
+        if (posting->leg_count > 1)
+            posting->legs[1].amount_minor = posting->hold_minor;
+    }
+    if (own->amount_minor > posting->hold_minor)
+        worsen(decision, FLORIN_HOLD_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
+}
+
+/* What the account may not fall below: a capture frees its own hold first. */
+static int64_t floor_of(const struct posting *posting, uint8_t account)
+{
+    int64_t freed = account == 0 && posting->kind == FLORIN_CAPTURE ? posting->hold_minor : 0;
+    return posting->accounts[account].floor_minor - freed;
+}
+
+static void apply_leg(struct posting *posting, uint8_t number, struct posting_decision *decision)
+{
+    struct posting_leg *leg = &posting->legs[number];
+    struct posting_account *account = &posting->accounts[leg->account];
+    int64_t after;
+    if (leg->direction == FLORIN_CREDIT) {
+        if (!money_add(account->balance_after_minor, leg->amount_minor, &after)) {
+            worsen(decision, FLORIN_BALANCE_OVERFLOW, FLORIN_FIELD_AMOUNT, number);
+            return;
+        }
+    } else if (!money_subtract(account->balance_after_minor, leg->amount_minor, &after) ||
+               after < floor_of(posting, leg->account)) {
+        worsen(decision, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_AMOUNT, number);
+        return;
+    }
+    account->balance_after_minor = after;
+    account->version_after++;
+    leg->balance_after_minor = after;
+    leg->version_after = account->version_after;
+}
+
+struct posting_decision posting_decide(struct posting *posting)
+{
+    struct posting_decision decision = {.status = FLORIN_APPLIED};
+    for (uint8_t i = 0; i < posting->leg_count; i++)
+        judge_leg(posting, i, &decision);
+    /* Without an account, or an amount, there is nothing to compare or to add. */
+    if (decision.status == FLORIN_ACCOUNT_NOT_FOUND || decision.status == FLORIN_INVALID_AMOUNT)
+        return decision;
+    judge_hold(posting, &decision);
+    judge_currencies(posting, &decision);
+    for (uint8_t i = 0; i < posting->account_count; i++) {
+        struct posting_account *account = &posting->accounts[i];
+        account->balance_after_minor = account->balance_minor;
+        account->version_after = account->version;
+    }
+    for (uint8_t i = 0; i < posting->leg_count && decision.status == FLORIN_APPLIED; i++)
+        apply_leg(posting, i, &decision);
+    return decision;
+}
+
+enum florin_field posting_field(enum florin_status status)
+{
+    switch ((unsigned)status) {
+    case FLORIN_ACCOUNT_FROZEN:
+    case FLORIN_ACCOUNT_CLOSED:
+        return FLORIN_FIELD_ACCOUNT;
+    case FLORIN_CURRENCY_MISMATCH:
+        return FLORIN_FIELD_TO;
+    case FLORIN_UNBALANCED:
+        return FLORIN_FIELD_LEGS;
+    case FLORIN_VERSION_MISMATCH:
+    case FLORIN_PRECONDITION_FAILED:
+        return FLORIN_FIELD_EXPECTED_VERSION;
+    case FLORIN_BALANCE_CONDITION:
+        return FLORIN_FIELD_EXPECTED_BALANCE;
+    case FLORIN_INSUFFICIENT_BALANCE:
+    case FLORIN_BALANCE_OVERFLOW:
+    case FLORIN_HOLD_EXCEEDED:
+    case FLORIN_REVERSAL_EXCEEDED:
+        return FLORIN_FIELD_AMOUNT;
+    case FLORIN_NOT_REVERSIBLE:
+    case FLORIN_HOLD_RESOLVED:
+        return FLORIN_FIELD_TARGET;
+    default:
+        return FLORIN_FIELD_NONE;
+    }
+}
+
+/* --- the record -------------------------------------------------------------------------- */
+
+void posting_record(const struct posting *posting, const struct posting_decision *decision,
+                    uint64_t time_ns, struct record_leg legs[FLORIN_LEGS_MAX],
+                    struct record *record)
+{
+    const struct posting_account *home = &posting->accounts[0];
+    const struct posting_leg *own = &posting->legs[0];
+    bool applied = decision->status == FLORIN_APPLIED;
+    *record = (struct record){
+        .kind = (uint8_t)posting->kind,
+        .status = (uint8_t)decision->status,
+        .as_admin = posting->as_admin,
+        .exponent = home->currency.exponent,
+        .time_ns = time_ns,
+        .version = applied ? own->version_after : home->version,
+        .balance_minor = applied ? own->balance_after_minor : home->balance_minor,
+        .amount_minor = own->amount_minor,
+        .previous_lsn = home->last_lsn,
+        .id = home->id,
+        .id_length = home->id_length,
+        .key = posting->key,
+        .key_length = posting->key_length,
+        .request = posting->request,
+        .target_lsn = posting->target_id,
+    };
+    if (!applied) {
+        const struct posting_account *refused =
+            &posting->accounts[posting->legs[decision->leg].account];
+        record->detail = refused->version;
+        record->detail_minor = refused->balance_minor;
+        record->refused_leg = decision->leg;
+        return;
+    }
+    record->direction = (uint8_t)own->direction;
+    record->leg_count = (uint8_t)(posting->leg_count - 1);
+    record->legs = legs;
+    for (uint8_t i = 1; i < posting->leg_count; i++) {
+        const struct posting_leg *leg = &posting->legs[i];
+        const struct posting_account *account = &posting->accounts[leg->account];
+        legs[i - 1] = (struct record_leg){
+            .id = account->id,
+            .id_length = account->id_length,
+            .direction = (uint8_t)leg->direction,
+            .exponent = account->currency.exponent,
+            .version = leg->version_after,
+            .balance_minor = leg->balance_after_minor,
+            .amount_minor = leg->amount_minor,
+            .previous_lsn = account->last_lsn,
+        };
+    }
+}
