@@ -236,11 +236,9 @@ static void refuse_balance(struct answer *answer, enum error_code code,
                            const struct florin_result *result, const struct answer_subject *subject,
                            const struct answer_style *style)
 {
-    /* A hold takes from what is available, and that is what its result shows. */
-    const char *name = result->kind == FLORIN_HOLD ? "available" : "balance";
     open_error(answer, code, NULL, style);
     member_code(answer);
-    answer_member_money(answer, name, result->balance_minor, result, style);
+    answer_member_money(answer, "balance", result->balance_minor, result, style);
     json_text_member_unsigned(&answer->body, "version", result->version);
     member_subject(answer, subject);
     close_error(answer);

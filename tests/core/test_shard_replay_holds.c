@@ -7,7 +7,7 @@
 /* 400 of a are held until 5000; the record 4. */
 static struct record hold_record(void)
 {
-    struct record record = posting_record(NULL, 0);
+    struct record record = legs_record(NULL, 0);
     record.kind = FLORIN_HOLD;
     record.direction = 0;
     record.balance_minor = 1000;
@@ -259,7 +259,7 @@ static void changes__that_the_account_cannot_take_are_refused(void **state)
 static void closed_account__takes_no_more(void **state)
 {
     struct ledger *ledger = *state;
-    struct record empty = posting_record(NULL, 0);
+    struct record empty = legs_record(NULL, 0);
     const struct record_leg legs[] = {leg_make("b", FLORIN_CREDIT, 2, 2000, 1000, 2)};
     struct record change = change_record("a", 4);
     empty.legs = legs;

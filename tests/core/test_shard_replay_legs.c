@@ -7,7 +7,7 @@ static void posting__changes_every_account_of_its_legs(void **state)
     struct ledger *ledger = *state;
     const struct record_leg legs[] = {leg_make("b", FLORIN_CREDIT, 2, 1200, 200, 2),
                                       leg_make("c", FLORIN_CREDIT, 2, 1100, 100, 3)};
-    struct record record = posting_record(legs, 2);
+    struct record record = legs_record(legs, 2);
     open_all(ledger);
     assert_int_equal(replay(ledger, &record, 4), SHARD_REPLAY_APPLIED);
     check_account(ledger, "a", 700, 2, 4, 0);
@@ -24,7 +24,7 @@ static void leg__moves_the_clock_of_its_own_shard(void **state)
 {
     struct ledger *ledger = *state;
     const struct record_leg legs[] = {leg_make("b", FLORIN_CREDIT, 2, 1300, 300, 2)};
-    struct record record = posting_record(legs, 1);
+    struct record record = legs_record(legs, 1);
     struct stored stored;
     open_all(ledger);
     assert_int_equal(shard_replay_leg(&ledger->shard, store(&stored, &record), &legs[0],
@@ -41,7 +41,7 @@ static void legs__on_one_account_follow_each_other(void **state)
     struct record_leg legs[] = {
         leg_make("b", FLORIN_CREDIT, 2, 1500, 500, 2), leg_make("a", FLORIN_DEBIT, 3, 400, 300, 1),
         leg_make("b", FLORIN_DEBIT, 3, 1490, 10, 2), leg_make("a", FLORIN_CREDIT, 4, 510, 110, 1)};
-    struct record record = posting_record(legs, COUNT_OF(legs));
+    struct record record = legs_record(legs, COUNT_OF(legs));
     open_all(ledger);
     assert_int_equal(replay(ledger, &record, 4), SHARD_REPLAY_APPLIED);
     check_account(ledger, "a", 510, 4, 4, 0);
@@ -55,7 +55,7 @@ static void later_leg__has_the_position_before_of_the_first(void **state)
     struct ledger *ledger = *state;
     struct record_leg legs[] = {leg_make("b", FLORIN_CREDIT, 2, 1500, 500, 2),
                                 leg_make("b", FLORIN_DEBIT, 3, 1490, 10, 4)};
-    struct record record = posting_record(legs, COUNT_OF(legs));
+    struct record record = legs_record(legs, COUNT_OF(legs));
     open_all(ledger);
     assert_int_equal(replay(ledger, &record, 4), SHARD_REPLAY_PREVIOUS_WRONG);
     check_account(ledger, "b", 1500, 2, 4, 0);
@@ -93,7 +93,7 @@ static void legs__that_do_not_follow_are_refused_by_name(void **state)
     open_all(ledger);
     for (size_t i = 0; i < COUNT_OF(CASES); i++) {
         struct stored stored;
-        struct record record = posting_record(&CASES[i].leg, 1);
+        struct record record = legs_record(&CASES[i].leg, 1);
         uint64_t digest = shard_digest(&ledger->shard);
         uint64_t hash = ledger_hash(ledger, CASES[i].leg.id);
         print_message("%s\n", CASES[i].what);
@@ -108,7 +108,7 @@ static void legs__that_do_not_follow_are_refused_by_name(void **state)
 static void refusal__is_remembered_and_changes_no_version(void **state)
 {
     struct ledger *ledger = *state;
-    struct record record = posting_record(NULL, 0);
+    struct record record = legs_record(NULL, 0);
     open_all(ledger);
     record.status = FLORIN_INSUFFICIENT_BALANCE;
     record.direction = 0;

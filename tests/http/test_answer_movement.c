@@ -226,7 +226,7 @@ static void refusals__say_of_which_account(void **state)
          "\"code\":\"idempotency_key_reused\",\"field\":\"legs\",\"outcome\":\"rejected\"}"},
         {answer_hold, FLORIN_HOLD, FLORIN_INSUFFICIENT_BALANCE, FLORIN_FIELD_AMOUNT, 0, 422,
          "{\"error\":\"Insufficient Balance\",\"code\":\"insufficient_balance\","
-         "\"available\":350.00,\"version\":12,\"field\":\"amount\",\"outcome\":\"rejected\"}"},
+         "\"balance\":350.00,\"version\":12,\"field\":\"amount\",\"outcome\":\"rejected\"}"},
         {answer_hold, FLORIN_HOLD, FLORIN_PRECONDITION_FAILED, FLORIN_FIELD_EXPECTED_VERSION, 0,
          412,
          "{\"error\":\"Version mismatch\",\"CurrentVersion\":12,\"code\":\"precondition_failed\","
