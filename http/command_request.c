@@ -213,11 +213,13 @@ static bool read_body(struct command_request *request, const struct command_sour
         return read_withdraw(request, source, fault);
     case ROUTE_NONE:
     case ROUTE_BALANCE:
+    case ROUTE_TRANSACTION:
     case ROUTE_HEALTHZ:
     case ROUTE_READYZ:
     case ROUTE_METRICS:
     case ROUTE_CHECKPOINT:
     case ROUTE_BACKUP:
+    case ROUTE_EVENTS:
     case ROUTE_COUNT:
         break;
     }

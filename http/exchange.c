@@ -16,6 +16,9 @@
 #include "answer_movement.h"
 #include "backup_stream.h"
 #include "command_request.h"
+#include "event_stream.h"
+#include "history_exchange.h"
+#include "history_request.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
@@ -247,6 +250,28 @@ static bool check_ready(struct exchange *exchange)
     abort(); /* not a state */
 }
 
+/* What was: from the log, not from the account. */
+static void ask_history(struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    struct history_query query;
+    struct request_fault fault;
+    bool has_query = request->query_at != SIZE_MAX;
+    const char *text = has_query ? request->path.base + request->query_at + 1 : "";
+    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    if (!request_headers_check(&exchange->headers, &fault) ||
+        !history_request_parse(&query, &exchange->match, text, length, &fault)) {
+        refuse_fault(exchange, &fault);
+        return;
+    }
+    if (!check_ready(exchange))
+        return;
+    enum error_code code = history_exchange_begin(exchange->worker, exchange->request,
+                                                  exchange->match.route, &exchange->style, &query);
+    if (code != ERROR_NONE)
+        refuse(exchange, code);
+}
+
 static void checkpoint(struct exchange *exchange)
 {
     struct answer answer;
@@ -274,6 +299,25 @@ static void backup(struct exchange *exchange)
         refuse(exchange, ERROR_TOO_MANY_REQUESTS);
     else if (error != 0)
         refuse(exchange, ERROR_BACKUP_FAILED);
+}
+
+static void follow_events(struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    struct event_request wish;
+    struct request_fault fault;
+    bool has_query = request->query_at != SIZE_MAX;
+    const char *query = has_query ? request->path.base + request->query_at + 1 : "";
+    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    if (!request_headers_check(&exchange->headers, &fault) ||
+        !event_request_parse(&wish, query, length, &exchange->headers, &fault)) {
+        refuse_fault(exchange, &fault);
+        return;
+    }
+    if (!check_ready(exchange))
+        return;
+    if (event_stream_start(exchange->worker, exchange->request, &wish, &exchange->style) != 0)
+        refuse(exchange, ERROR_TOO_MANY_FOLLOWERS);
 }
 
 static void get_metrics(struct exchange *exchange)
@@ -334,8 +378,21 @@ static bool check_request(struct exchange *exchange)
     return well;
 }
 
+static bool asks_of_the_past(const struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    enum route route = exchange->match.route;
+    bool has_query = request->query_at != SIZE_MAX && request->query_at + 1 < request->path.len;
+    return route == ROUTE_TRANSACTION || (route == ROUTE_TRANSACTIONS && is_read(exchange)) ||
+           (route == ROUTE_BALANCE && has_query);
+}
+
 static void dispatch(struct exchange *exchange)
 {
+    if (asks_of_the_past(exchange)) {
+        ask_history(exchange);
+        return;
+    }
     switch (exchange->match.route) {
     case ROUTE_HEALTHZ:
         get_health(exchange);
@@ -367,6 +424,10 @@ static void dispatch(struct exchange *exchange)
         if (check_request(exchange) && check_ready(exchange))
             backup(exchange);
         return;
+    case ROUTE_EVENTS:
+        follow_events(exchange);
+        return;
+    case ROUTE_TRANSACTION:
     case ROUTE_NONE:
     case ROUTE_COUNT:
         break;
@@ -449,6 +510,8 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     case ROUTE_METRICS:
     case ROUTE_CHECKPOINT:
     case ROUTE_BACKUP:
+    case ROUTE_EVENTS:
+    case ROUTE_TRANSACTION:
     case ROUTE_COUNT:
         break;
     }
@@ -481,6 +544,10 @@ void exchange_finish(struct http_worker *worker, const struct florin_result *res
     struct answer answer;
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
+    if (entry->history != NULL) {
+        history_exchange_go_on(worker, entry, result);
+        return;
+    }
     build_answer(&answer, entry, result);
     if (!entry->style.dry_run)
         count_result(&worker->metrics, result);

@@ -56,6 +56,7 @@ struct parked_request *parked_add(struct parked *parked, h2o_req_t *request)
     entry->generation++;
     entry->request = request;
     entry->guard = guard;
+    entry->history = NULL;
     return entry;
 }
 

@@ -22,6 +22,7 @@
 #include "request_echo.h"
 #include "route.h"
 
+struct history_query;
 struct parked_guard;
 
 struct parked_request {
@@ -31,6 +32,7 @@ struct parked_request {
     uint32_t next_free;
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
+    struct history_query *history; /* in the request's memory; NULL: it asks nothing of the past */
     struct answer_style style;
     struct request_echo echo;
 };

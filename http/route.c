@@ -39,6 +39,7 @@ static const struct {
     {"/accounts/", "/holds", ROUTE_HOLDS, ROUTE_SUBJECT_ACCOUNT},
     {"/holds/", "/capture", ROUTE_CAPTURE, ROUTE_SUBJECT_HOLD},
     {"/holds/", "/void", ROUTE_VOID, ROUTE_SUBJECT_HOLD},
+    {"/transactions/", "", ROUTE_TRANSACTION, ROUTE_SUBJECT_TRANSACTION},
 };
 
 /* Leaves account_length at 0 when it is not a valid id. */
@@ -49,6 +50,11 @@ static void read_id(const char *bytes, size_t length, struct route_match *match)
     size_t account_length;
     if (!percent_decode(bytes, length, id, sizeof(id), &account_length))
         return;
+    if (match->subject == ROUTE_SUBJECT_TRANSACTION) {
+        if (!public_id_read_transaction(id, account_length, &match->target_id))
+            match->target_id = 0;
+        return;
+    }
     bool valid =
         match->subject == ROUTE_SUBJECT_HOLD
             ? public_id_read_hold(id, account_length, &match->target_id, &account, &account_length)
@@ -88,7 +94,7 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
         {"/healthz", ROUTE_HEALTHZ},     {"/readyz", ROUTE_READYZ},
         {"/metrics", ROUTE_METRICS},     {"/admin/checkpoint", ROUTE_CHECKPOINT},
         {"/admin/backup", ROUTE_BACKUP}, {"/transfers", ROUTE_TRANSFERS},
-        {"/postings", ROUTE_POSTINGS},
+        {"/postings", ROUTE_POSTINGS},   {"/events", ROUTE_EVENTS},
     };
     match->route = ROUTE_NONE;
     match->subject = ROUTE_SUBJECT_NONE;

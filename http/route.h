@@ -17,13 +17,15 @@
     X(ACCOUNTS, "accounts", "POST")                                                                \
     X(ACCOUNT, "account", "GET, HEAD, PATCH")                                                      \
     X(BALANCE, "balance", "GET, HEAD")                                                             \
-    X(TRANSACTIONS, "transactions", "POST")                                                        \
+    X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \
+    X(TRANSACTION, "transaction", "GET, HEAD")                                                     \
     X(TRANSFERS, "transfers", "POST")                                                              \
     X(POSTINGS, "postings", "POST")                                                                \
     X(HOLDS, "holds", "POST")                                                                      \
     X(CAPTURE, "hold_capture", "POST")                                                             \
     X(VOID, "hold_void", "POST")                                                                   \
     X(WITHDRAW, "withdraw", "POST")                                                                \
+    X(EVENTS, "events", "GET")                                                                     \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
     X(METRICS, "metrics", "GET, HEAD")                                                             \
@@ -42,6 +44,7 @@ enum route_subject {
     ROUTE_SUBJECT_NONE,
     ROUTE_SUBJECT_ACCOUNT,
     ROUTE_SUBJECT_HOLD,
+    ROUTE_SUBJECT_TRANSACTION,
 };
 
 struct route_match {
@@ -51,7 +54,7 @@ struct route_match {
      * account or of a hold: length 0. */
     char account[FLORIN_ACCOUNT_ID_MAX];
     size_t account_length;
-    uint64_t target_id; /* the hold */
+    uint64_t target_id; /* the hold, or the transaction; not an id: 0 */
 };
 
 /* `path` is as it came, without the query. */

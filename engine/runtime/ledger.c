@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "directory_lock.h"
+#include "history.h"
 #include "keeper.h"
 #include "key_archive.h"
 #include "ledger_state.h"
@@ -363,7 +364,10 @@ int ledger_create(const struct florin_options *options, const struct ledger_devi
     pthread_mutex_init(&created->log_line_lock, NULL);
     pthread_mutex_init(&created->clients_lock, NULL);
     atomic_init(&created->state, LEDGER_RECOVERING);
+    created->followers.descriptor = -1;
     int error = open_devices(created, devices);
+    if (error == 0)
+        error = inbox_init(&created->followers);
     if (error == 0)
         error = refuse_unfinished(created);
     if (error == 0)
@@ -409,6 +413,7 @@ void ledger_destroy(struct florin *ledger)
 {
     keeper_destroy(ledger->keeper);
     reader_destroy(ledger->reader);
+    history_destroy(ledger->history);
     if (ledger->log != NULL)
         write_clean_mark(ledger);
     key_archive_close(ledger->archive);
@@ -419,6 +424,8 @@ void ledger_destroy(struct florin *ledger)
     for (unsigned number = 0; number < endpoints; number++)
         endpoint_destroy(atomic_load(&ledger->endpoints[number]));
     free(ledger->workers);
+    if (ledger->followers.descriptor >= 0)
+        inbox_deinit(&ledger->followers);
     if (ledger->lock_file != NULL)
         ledger->storage->operations->close(ledger->lock_file);
     if (ledger->own_storage != NULL)
@@ -556,7 +563,8 @@ bool ledger_step(struct florin *ledger)
 {
     assert(ledger->single_thread);
     bool made_segment = log_step(ledger->log);
-    return reader_step(ledger->reader) || keeper_step(ledger->keeper) || made_segment;
+    return reader_step(ledger->reader) || history_step(ledger->history) ||
+           keeper_step(ledger->keeper) || made_segment;
 }
 
 int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)
@@ -571,16 +579,6 @@ int florin_checkpoint(struct florin *ledger)
     if (ledger_state(ledger) != LEDGER_READY)
         return -ESHUTDOWN;
     return keeper_make_checkpoint(ledger->keeper);
-}
-
-void ledger_hold_files(struct florin *ledger)
-{
-    keeper_hold_files(ledger->keeper);
-}
-
-void ledger_release_files(struct florin *ledger)
-{
-    keeper_release_files(ledger->keeper);
 }
 
 bool ledger_is_healthy(const struct florin *ledger)

@@ -66,6 +66,7 @@ struct worker {
     bool mark_wanted;              /* the idle mark of the last commit is not written yet */
     uint64_t committed_ns;         /* when this worker last completed a commit */
     uint64_t hops;
+    uint32_t history_outstanding; /* queries that were taken and not given back */
     uint8_t *metadata; /* of results from other workers, until they are reaped */
     size_t metadata_bytes;
     bool answered[ENDPOINTS_MAX]; /* endpoints whose answer ring has news */
@@ -109,12 +110,14 @@ struct florin {
     struct log *log;
     struct key_archive *archive;
     struct reader *reader;
+    struct history *history;
     struct keeper *keeper;
 
     /* any thread */
     _Atomic int state;                /* enum ledger_state */
     _Atomic uint64_t blocked_workers; /* found the gathering group full */
     _Atomic bool commit_wanted;       /* a segment has become ready, or the log failed */
+    struct inbox followers;           /* of the thread that follows the log (feed.h) */
     struct log_progress progress;
     const struct key_filters *_Atomic key_filters; /* written by the keeper */
     _Atomic uint64_t accounts_loaded;

@@ -38,6 +38,11 @@ static void paths__lead_to_their_calls(void **state)
         {"/metrics", ROUTE_METRICS, ""},
         {"/admin/checkpoint", ROUTE_CHECKPOINT, ""},
         {"/admin/backup", ROUTE_BACKUP, ""},
+        {"/transactions/txn131", ROUTE_TRANSACTION, ""},
+        {"/transactions/131", ROUTE_TRANSACTION, ""},
+        {"/transactions/", ROUTE_NONE, ""},
+        {"/transactions", ROUTE_NONE, ""},
+        {"/transactions/txn131/", ROUTE_NONE, ""},
         {"/admin", ROUTE_NONE, ""},
         /* ids that are none: the call is found, the id is not */
         {"/accounts/a%20b/balance", ROUTE_BALANCE, ""},
@@ -93,6 +98,11 @@ static void path__says_what_it_names(void **state)
     route_find("/accounts/alice", 15, &match);
     assert_int_equal(match.subject, ROUTE_SUBJECT_ACCOUNT);
     assert_int_equal(match.target_id, 0);
+    route_find("/transactions/txn7", 18, &match);
+    assert_int_equal(match.subject, ROUTE_SUBJECT_TRANSACTION);
+    assert_int_equal(match.target_id, 7);
+    route_find("/transactions/7", 15, &match);
+    assert_int_equal(match.target_id, 0);
     route_find("/transfers", 10, &match);
     assert_int_equal(match.subject, ROUTE_SUBJECT_NONE);
 }
@@ -109,7 +119,7 @@ static void methods__are_allowed_as_allow_says(void **state)
     assert_true(route_allows(ROUTE_WITHDRAW, "POST", 4));
     assert_false(route_allows(ROUTE_WITHDRAW, "GET", 3));
     assert_false(route_allows(ROUTE_WITHDRAW, "post", 4));
-    assert_string_equal(route_allow(ROUTE_TRANSACTIONS), "POST");
+    assert_string_equal(route_allow(ROUTE_TRANSACTIONS), "GET, HEAD, POST");
     assert_true(route_allows(ROUTE_CHECKPOINT, "GET", 3));
     assert_true(route_allows(ROUTE_CHECKPOINT, "HEAD", 4));
     assert_true(route_allows(ROUTE_CHECKPOINT, "POST", 4));
