@@ -381,8 +381,8 @@ static const struct bad BAD[] = {
     {"the same, with other returns in between", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
             "c2 10-11 read a2@2=105\n"
-            "c3 11-12 read a1@1=100\n"
-            "c3 12-13 read a1@1=100\n"
+            "c3 10-12 read a1@1=100\n"
+            "c4 10-13 read a1@1=100\n"
             "c2 14-15 read a1@1=100\n"},
     {"two transfers in different orders on two accounts", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer a1-5@2=95 a2+5@3=106\n"
