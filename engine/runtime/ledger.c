@@ -235,13 +235,6 @@ static uint64_t shard_share(uint64_t total, unsigned workers)
     return share + 8 * root + 64;
 }
 
-/* Holds come in clusters: those of one account live in one shard. */
-static uint64_t shard_share_of_holds(uint64_t total, unsigned workers)
-{
-    uint64_t clusters = total / FLORIN_ACCOUNT_HOLDS_MAX + 1;
-    return shard_share(clusters, workers) * FLORIN_ACCOUNT_HOLDS_MAX;
-}
-
 static int shard_create(struct worker *worker)
 {
     const struct florin *ledger = worker->ledger;
@@ -249,7 +242,10 @@ static int shard_create(struct worker *worker)
         .secret = &ledger->secret,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
         .keys_memory = shard_share(ledger->options.keys_memory, ledger->worker_count),
-        .holds_max = shard_share_of_holds(ledger->options.holds_max, ledger->worker_count),
+        /* counted by accounts, each of which has all its holds in one shard */
+        .holds_max = FLORIN_ACCOUNT_HOLDS_MAX *
+                     shard_share(ledger->options.holds_max / FLORIN_ACCOUNT_HOLDS_MAX + 1,
+                                 ledger->worker_count),
     };
     /* address space now, memory as the tables grow */
     worker->shard_memory_bytes = shard_memory_bytes(&options);
