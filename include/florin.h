@@ -274,9 +274,10 @@ struct florin_command {
 /* What became of it. `balance_minor`, `version` are the account's after an applied command, and
  * at the moment of the refusal for a refused one. Of a posting they are those of the first leg's
  * account, after all legs; of one that was refused, of the account of the leg that `leg` names. A
- * hold and its end show in balance_minor what is available (balance - held), for that is what they
- * change. A transaction with all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the
- * version is the last durable one. Zero where there is no such account.
+ * hold that was made, voided or has expired shows in balance_minor what is available (balance -
+ * held), for that is what it changes; a capture, and any refusal, the balance. A transaction with
+ * all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the version is the last
+ * durable one. Zero where there is no such account.
  */
 struct florin_result {
     uint64_t user_data;
