@@ -50,6 +50,7 @@ static const char text[] =
     "  --connections-max N         connections in all                        [10000]\n"
     "  --connections-per-address N connections from one address              [1024]\n"
     "  --requests-max N            requests in flight at one worker          [32768]\n"
+    "  --followers-max N           clients that GET /events is answering     [4096]\n"
     "\n"
     "  --help, --version\n"
     "\n"

@@ -272,6 +272,13 @@ static bool set_requests_max(struct florind_options *options, const char *value,
     return set_unsigned(&options->requests_max, value, 1, FLORIN_WAITERS_MAX);
 }
 
+static bool set_followers_max(struct florind_options *options, const char *value,
+                              const char **wanted)
+{
+    *wanted = "a number from 1 to 1000000";
+    return set_unsigned(&options->followers_max, value, 1, 1000000);
+}
+
 static bool set_http2(struct florind_options *options, const char *value, const char **wanted)
 {
     *wanted = "true or false";
@@ -304,6 +311,7 @@ static const struct option_name table[] = {
     {"connections-max", set_connections_max, false},
     {"connections-per-address", set_connections_per_address, false},
     {"requests-max", set_requests_max, false},
+    {"followers-max", set_followers_max, false},
     {"http2", set_http2, true},
     {"insecure", set_insecure, true},
 };
@@ -334,6 +342,7 @@ static void set_defaults(struct florind_options *options)
     options->connections_max = 10000;
     options->connections_per_address = 1024;
     options->requests_max = FLORIN_WAITERS_MAX;
+    options->followers_max = 4096;
 }
 
 /* --- the file ----------------------------------------------------------------------------- */

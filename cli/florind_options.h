@@ -47,6 +47,7 @@ struct florind_options {
     uint32_t connections_max;
     uint32_t connections_per_address;
     uint32_t requests_max;
+    uint32_t followers_max;
 };
 
 enum options_outcome {

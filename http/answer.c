@@ -173,6 +173,15 @@ void answer_not_ready(struct answer *answer, const struct recovery_progress *pro
     close_error(answer);
 }
 
+void answer_events_gone(struct answer *answer, uint64_t first_lsn, const struct answer_style *style)
+{
+    open_error(answer, ERROR_EVENTS_GONE, NULL, style);
+    member_code(answer);
+    json_text_member_unsigned(&answer->body, "firstLsn", first_lsn);
+    json_text_member_unsigned(&answer->body, "resumeAfter", first_lsn - 1);
+    close_error(answer);
+}
+
 void answer_checkpoint_begun(struct answer *answer, uint64_t number)
 {
     answer_init(answer, 202);

@@ -69,6 +69,10 @@ void answer_recovering(struct answer *answer, const struct recovery_progress *pr
 void answer_not_ready(struct answer *answer, const struct recovery_progress *progress,
                       const struct answer_style *style);
 
+/* GET /events behind a position that retention has removed. */
+void answer_events_gone(struct answer *answer, uint64_t first_lsn,
+                        const struct answer_style *style);
+
 /* Of POST /admin/checkpoint (202) and GET of the same. */
 void answer_checkpoint_begun(struct answer *answer, uint64_t number);
 void answer_checkpoints(struct answer *answer, const struct ledger_keeper_statistics *figures);

@@ -219,6 +219,7 @@ static bool read_body(struct command_request *request, const struct command_sour
     case ROUTE_METRICS:
     case ROUTE_CHECKPOINT:
     case ROUTE_BACKUP:
+    case ROUTE_EVENTS:
     case ROUTE_COUNT:
         break;
     }

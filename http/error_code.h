@@ -29,6 +29,7 @@
       "The balance is less than expected")                                                         \
     X(HOLD_RESOLVED, 409, "hold_resolved", REJECTED, "The hold is captured, voided or expired")    \
     X(DUPLICATE_TRANSACTION, 409, "duplicate_transaction", REJECTED, "Duplicate transaction")      \
+    X(EVENTS_GONE, 410, "events_gone", REJECTED, "Retention has removed these events")             \
     X(HISTORY_GONE, 410, "history_gone", REJECTED, "Retention has removed this history")           \
     X(PRECONDITION_FAILED, 412, "precondition_failed", REJECTED, "Version mismatch")               \
     X(PAYLOAD_TOO_LARGE, 413, "payload_too_large", REJECTED, "The body is too large")              \
@@ -52,9 +53,13 @@
       "Less than that is left of the transaction")                                                 \
     X(KEY_REUSED, 422, "idempotency_key_reused", REJECTED, "Duplicate transaction")                \
     X(TOO_MANY_REQUESTS, 429, "too_many_requests", NOT_APPLIED, "Too many requests in flight")     \
+    X(TOO_MANY_FOLLOWERS, 429, "too_many_followers", NOT_APPLIED, "Too many followers of events")  \
+    X(FOLLOWER_TOO_SLOW, 429, "follower_too_slow", NOT_APPLIED,                                    \
+      "The events were not taken in time")                                                         \
     X(RECOVERING, 503, "recovering", NOT_APPLIED, "Recovering")                                    \
     X(STORAGE_FULL, 503, "storage_full", NOT_APPLIED, "The disk is full")                          \
     X(UNHEALTHY, 503, "unhealthy", NOT_APPLIED, "The log does not answer")                         \
+    X(EVENTS_FAILED, 503, "events_failed", NOT_APPLIED, "The log cannot be read")                  \
     X(HISTORY_FAILED, 503, "history_failed", NOT_APPLIED, "The history cannot be read")            \
     X(BACKUP_FAILED, 503, "backup_failed", NOT_APPLIED, "The backup cannot be made")               \
     X(STOPPING, 503, "stopping", NOT_APPLIED, "The server is stopping")                            \

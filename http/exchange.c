@@ -16,6 +16,7 @@
 #include "answer_movement.h"
 #include "backup_stream.h"
 #include "command_request.h"
+#include "event_stream.h"
 #include "history_exchange.h"
 #include "history_request.h"
 #include "recovery_progress.h"
@@ -300,6 +301,25 @@ static void backup(struct exchange *exchange)
         refuse(exchange, ERROR_BACKUP_FAILED);
 }
 
+static void follow_events(struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    struct event_request wish;
+    struct request_fault fault;
+    bool has_query = request->query_at != SIZE_MAX;
+    const char *query = has_query ? request->path.base + request->query_at + 1 : "";
+    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    if (!request_headers_check(&exchange->headers, &fault) ||
+        !event_request_parse(&wish, query, length, &exchange->headers, &fault)) {
+        refuse_fault(exchange, &fault);
+        return;
+    }
+    if (!check_ready(exchange))
+        return;
+    if (event_stream_start(exchange->worker, exchange->request, &wish, &exchange->style) != 0)
+        refuse(exchange, ERROR_TOO_MANY_FOLLOWERS);
+}
+
 static void get_metrics(struct exchange *exchange)
 {
     struct server *server = exchange->worker->server;
@@ -404,6 +424,9 @@ static void dispatch(struct exchange *exchange)
         if (check_request(exchange) && check_ready(exchange))
             backup(exchange);
         return;
+    case ROUTE_EVENTS:
+        follow_events(exchange);
+        return;
     case ROUTE_TRANSACTION:
     case ROUTE_NONE:
     case ROUTE_COUNT:
@@ -487,6 +510,7 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     case ROUTE_METRICS:
     case ROUTE_CHECKPOINT:
     case ROUTE_BACKUP:
+    case ROUTE_EVENTS:
     case ROUTE_TRANSACTION:
     case ROUTE_COUNT:
         break;

@@ -192,6 +192,7 @@ static void start_draining(struct http_worker *worker)
     }
     h2o_context_request_shutdown(&worker->context);
     backup_stream_stop(worker);
+    event_streams_stop(worker);
     (void)worker->config.http1.callbacks.foreach_request(&worker->context, shut_connection, NULL);
 }
 
@@ -207,7 +208,7 @@ static bool drain(struct http_worker *worker)
     if (!worker->is_draining)
         start_draining(worker);
     if (!worker->is_drained && worker->connections == 0 && worker->parked.count == 0 &&
-        worker->backup == NULL && worker_is_idle(worker->engine)) {
+        worker->backup == NULL && worker->events.count == 0 && worker_is_idle(worker->engine)) {
         worker->is_drained = true;
         server_note_drained(worker->server);
     }
@@ -224,11 +225,13 @@ static void on_engine(h2o_socket_t *socket, const char *error)
 
 static void on_wake(h2o_socket_t *socket, const char *error)
 {
+    struct http_worker *worker = socket->data;
     uint64_t count;
     (void)error;
     ssize_t got = read(h2o_socket_get_fd(socket), &count, sizeof(count));
     (void)got;
-    backup_stream_proceed(socket->data);
+    worker->events.has_news = true;
+    backup_stream_proceed(worker);
 }
 
 static h2o_socket_t *watch(struct http_worker *worker, int descriptor, h2o_socket_cb callback)
@@ -302,13 +305,16 @@ static void deinit_loop(struct http_worker *worker)
     h2o_config_dispose(&worker->config);
 }
 
-static int wait_ms(struct http_worker *worker, size_t answered)
+static int wait_ms(struct http_worker *worker, bool has_sent)
 {
     int wait = worker_wait_ms(worker->engine);
+    int events_wait = event_streams_wait_ms(worker);
     if (wait < 0 || wait > IDLE_WAIT_MS)
         wait = IDLE_WAIT_MS;
+    if (events_wait >= 0 && wait > events_wait)
+        wait = events_wait;
     /* What was sent outside of the loop's callbacks has its completion in the next run. */
-    if (answered > 0)
+    if (has_sent)
         wait = 0;
     if (worker->is_draining && wait > DRAIN_WAIT_MS)
         wait = DRAIN_WAIT_MS;
@@ -319,11 +325,12 @@ static int wait_ms(struct http_worker *worker, size_t answered)
 
 static void run_loop(struct http_worker *worker)
 {
-    size_t answered = 0;
+    bool has_sent = false;
     for (;;) {
         /* It fails with EINTR only, and then has done nothing. */
-        (void)h2o_evloop_run(worker->loop, wait_ms(worker, answered));
-        answered = turn(worker);
+        (void)h2o_evloop_run(worker->loop, wait_ms(worker, has_sent));
+        has_sent = turn(worker) > 0;
+        has_sent = event_streams_turn(worker) || has_sent;
         backup_stream_check(worker);
         if (ledger_is_ending(worker) && drain(worker))
             return;

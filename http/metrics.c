@@ -12,8 +12,8 @@
 
 #include "wal/log.h"
 
-static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408, 409, 412,
-                                               413, 415, 417, 422, 429, 500, 503, 507};
+static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408, 409, 410,
+                                               412, 413, 415, 417, 422, 429, 500, 503, 507};
 
 static const char *const transaction_names[METRICS_TRANSACTIONS] = {
     [METRICS_DEPOSIT] = "deposit", [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
@@ -221,6 +221,21 @@ static void write_backups(FILE *page, const struct metrics *const *workers, size
            sum(workers, worker_count, offsetof(struct metrics, backup_bytes)));
 }
 
+static void write_followers(FILE *page, const struct metrics *const *workers, size_t worker_count)
+{
+    uint64_t left = sum(workers, worker_count, offsetof(struct metrics, followers_left));
+    uint64_t joined = sum(workers, worker_count, offsetof(struct metrics, followers_joined));
+    figure(page, "florin_followers", "gauge", "Clients that GET /events is answering.",
+           joined > left ? joined - left : 0);
+    figure(page, "florin_followers_total", "counter", "Answers of GET /events begun.", joined);
+    figure(page, "florin_followers_dropped_total", "counter", "Followers that were too slow.",
+           sum(workers, worker_count, offsetof(struct metrics, followers_dropped)));
+    figure(page, "florin_events_sent_total", "counter", "Events sent to followers.",
+           sum(workers, worker_count, offsetof(struct metrics, events_sent)));
+    figure(page, "florin_event_bytes_total", "counter", "Bytes of events sent to followers.",
+           sum(workers, worker_count, offsetof(struct metrics, event_bytes)));
+}
+
 static void write_ledger(FILE *page, const struct florin *ledger)
 {
     struct ledger_statistics figures;
@@ -262,6 +277,7 @@ char *metrics_page(const struct metrics *const *workers, size_t worker_count,
     write_outcomes(page, workers, worker_count);
     write_connections(page, workers, worker_count);
     write_backups(page, workers, worker_count);
+    write_followers(page, workers, worker_count);
     write_ledger(page, ledger);
     write_keeper(page, ledger);
     if (fclose(page) != 0) {

@@ -14,7 +14,7 @@
 #include "error_code.h"
 #include "route.h"
 
-enum { METRICS_STATUSES = 17, METRICS_LINE_BYTES = 64 };
+enum { METRICS_STATUSES = 18, METRICS_LINE_BYTES = 64 };
 
 enum metrics_transaction {
     METRICS_DEPOSIT,
@@ -41,6 +41,11 @@ struct metrics {
     _Atomic uint64_t backups_completed;
     _Atomic uint64_t backups_failed; /* broken off, for whatever reason */
     _Atomic uint64_t backup_bytes;   /* sent */
+    _Atomic uint64_t followers_joined;
+    _Atomic uint64_t followers_left;
+    _Atomic uint64_t followers_dropped; /* too slow */
+    _Atomic uint64_t events_sent;
+    _Atomic uint64_t event_bytes;
 };
 
 /* Thread: the counter's worker. */

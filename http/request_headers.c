@@ -1,4 +1,5 @@
-/* request_headers.c - reads Idempotency-Key, If-Match, Content-Type, Accept and Prefer.
+/* request_headers.c - reads Idempotency-Key, If-Match, Content-Type, Accept, Prefer and
+ * Last-Event-ID.
  *
  * Guarantees: a key is the same whether it comes bare or as a quoted string (RFC 8941); the first
  * fault is kept. It must not know routes or accounts.
@@ -166,13 +167,22 @@ static void read_accept(struct request_headers *headers, struct slice value)
 {
     while (value.length > 0) {
         struct slice range = next_part(&value, ',');
-        if (!equals(next_part(&range, ';'), "application/problem+json"))
-            continue;
+        struct slice type = next_part(&range, ';');
         bool wanted = true;
         while (range.length > 0)
             wanted = !weight_is_zero(next_part(&range, ';')) && wanted;
-        headers->wants_problem = headers->wants_problem || wanted;
+        if (equals(type, "application/problem+json"))
+            headers->wants_problem = headers->wants_problem || wanted;
+        else if (equals(type, "text/event-stream"))
+            headers->wants_event_stream = headers->wants_event_stream || wanted;
     }
+}
+
+static void read_last_event_id(struct request_headers *headers, struct slice value)
+{
+    size_t length = value.length < REQUEST_EVENT_ID_MAX ? value.length : REQUEST_EVENT_ID_MAX;
+    memcpy(headers->last_event_id, value.bytes, length);
+    headers->last_event_id_length = length;
 }
 
 static void read_prefer(struct request_headers *headers, struct slice value)
@@ -191,6 +201,8 @@ void request_headers_init(struct request_headers *headers)
 {
     headers->money_as_string = false;
     headers->wants_problem = false;
+    headers->wants_event_stream = false;
+    headers->last_event_id_length = 0;
     headers->content_type_is_foreign = false;
     headers->has_if_match = false;
     headers->if_match_version = 0;
@@ -212,6 +224,8 @@ void request_headers_add(struct request_headers *headers, const char *name, size
         headers->content_type_is_foreign = !content_type_is_json(content);
     else if (equals(field, "accept"))
         read_accept(headers, content);
+    else if (equals(field, "last-event-id"))
+        read_last_event_id(headers, content);
     else if (equals(field, "prefer"))
         read_prefer(headers, content);
 }

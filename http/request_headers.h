@@ -15,13 +15,20 @@
 #include "florin_limits.h"
 #include "request_fault.h"
 
+enum { REQUEST_EVENT_ID_MAX = 24 };
+
 struct request_headers {
     bool money_as_string;         /* Prefer: money=string */
     bool wants_problem;           /* Accept: application/problem+json */
+    bool wants_event_stream;      /* Accept: text/event-stream */
     bool content_type_is_foreign; /* there, and not JSON in UTF-8 */
 
     bool has_if_match;
     uint64_t if_match_version; /* 0: "*", any */
+
+    /* Last-Event-ID, cut to what no position is as long as; length 0: none. */
+    char last_event_id[REQUEST_EVENT_ID_MAX];
+    size_t last_event_id_length;
 
     /* Idempotency-Key, unquoted; length 0: none. */
     char key[FLORIN_KEY_MAX];

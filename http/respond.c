@@ -74,6 +74,16 @@ void respond_stream(h2o_req_t *request, const char *type, h2o_generator_t *gener
     h2o_start_response(request, generator);
 }
 
+void respond_events(h2o_req_t *request, bool as_sse, bool money_as_string,
+                    h2o_generator_t *generator)
+{
+    start(request, 200, as_sse ? "text/event-stream" : "application/x-ndjson", SIZE_MAX);
+    add_token(request, H2O_TOKEN_CACHE_CONTROL, "Cache-Control", "no-store");
+    if (money_as_string)
+        add_named(request, "preference-applied", "Preference-Applied", "money=string");
+    h2o_start_response(request, generator);
+}
+
 struct replacement {
     h2o_ostream_t super;
     h2o_iovec_t body;

@@ -20,6 +20,10 @@ void respond_text(h2o_req_t *request, const char *content_type, const char *text
 /* The headers of a 200 whose length is not known; the generator sends the rest. */
 void respond_stream(h2o_req_t *request, const char *content_type, h2o_generator_t *generator);
 
+/* The same for GET /events. */
+void respond_events(h2o_req_t *request, bool as_sse, bool money_as_string,
+                    h2o_generator_t *generator);
+
 /* Makes the errors that libh2o answers by itself (a body beyond its limit, broken chunks, an
  * unknown expectation) errors of this API: to be registered on the fallback path. */
 void respond_register_filter(h2o_pathconf_t *path);

@@ -94,7 +94,7 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
         {"/healthz", ROUTE_HEALTHZ},     {"/readyz", ROUTE_READYZ},
         {"/metrics", ROUTE_METRICS},     {"/admin/checkpoint", ROUTE_CHECKPOINT},
         {"/admin/backup", ROUTE_BACKUP}, {"/transfers", ROUTE_TRANSFERS},
-        {"/postings", ROUTE_POSTINGS},
+        {"/postings", ROUTE_POSTINGS},   {"/events", ROUTE_EVENTS},
     };
     match->route = ROUTE_NONE;
     match->subject = ROUTE_SUBJECT_NONE;

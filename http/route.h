@@ -25,6 +25,7 @@
     X(CAPTURE, "hold_capture", "POST")                                                             \
     X(VOID, "hold_void", "POST")                                                                   \
     X(WITHDRAW, "withdraw", "POST")                                                                \
+    X(EVENTS, "events", "GET")                                                                     \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
     X(METRICS, "metrics", "GET, HEAD")                                                             \

@@ -98,7 +98,10 @@ void withdraw_refuse(struct answer *answer, enum error_code code)
     case ERROR_BALANCE_OVERFLOW:
     case ERROR_CURRENCY_MISMATCH:
     case ERROR_DUPLICATE_TRANSACTION:
+    case ERROR_EVENTS_FAILED:
+    case ERROR_EVENTS_GONE:
     case ERROR_EXPECTATION_FAILED:
+    case ERROR_FOLLOWER_TOO_SLOW:
     case ERROR_HISTORY_FAILED:
     case ERROR_HISTORY_GONE:
     case ERROR_HOLD_EXCEEDED:
@@ -113,6 +116,7 @@ void withdraw_refuse(struct answer *answer, enum error_code code)
     case ERROR_NOT_YET_OPEN:
     case ERROR_PRECONDITION_FAILED:
     case ERROR_REVERSAL_EXCEEDED:
+    case ERROR_TOO_MANY_FOLLOWERS:
     case ERROR_TRANSACTION_NOT_FOUND:
     case ERROR_UNBALANCED:
     case ERROR_VERSION_MISMATCH:

@@ -364,7 +364,10 @@ int ledger_create(const struct florin_options *options, const struct ledger_devi
     pthread_mutex_init(&created->log_line_lock, NULL);
     pthread_mutex_init(&created->clients_lock, NULL);
     atomic_init(&created->state, LEDGER_RECOVERING);
+    created->followers.descriptor = -1;
     int error = open_devices(created, devices);
+    if (error == 0)
+        error = inbox_init(&created->followers);
     if (error == 0)
         error = refuse_unfinished(created);
     if (error == 0)
@@ -421,6 +424,8 @@ void ledger_destroy(struct florin *ledger)
     for (unsigned number = 0; number < endpoints; number++)
         endpoint_destroy(atomic_load(&ledger->endpoints[number]));
     free(ledger->workers);
+    if (ledger->followers.descriptor >= 0)
+        inbox_deinit(&ledger->followers);
     if (ledger->lock_file != NULL)
         ledger->storage->operations->close(ledger->lock_file);
     if (ledger->own_storage != NULL)
@@ -574,16 +579,6 @@ int florin_checkpoint(struct florin *ledger)
     if (ledger_state(ledger) != LEDGER_READY)
         return -ESHUTDOWN;
     return keeper_make_checkpoint(ledger->keeper);
-}
-
-void ledger_hold_files(struct florin *ledger)
-{
-    keeper_hold_files(ledger->keeper);
-}
-
-void ledger_release_files(struct florin *ledger)
-{
-    keeper_release_files(ledger->keeper);
 }
 
 bool ledger_is_healthy(const struct florin *ledger)

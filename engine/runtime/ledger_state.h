@@ -117,6 +117,7 @@ struct florin {
     _Atomic int state;                /* enum ledger_state */
     _Atomic uint64_t blocked_workers; /* found the gathering group full */
     _Atomic bool commit_wanted;       /* a segment has become ready, or the log failed */
+    struct inbox followers;           /* of the thread that follows the log (feed.h) */
     struct log_progress progress;
     const struct key_filters *_Atomic key_filters; /* written by the keeper */
     _Atomic uint64_t accounts_loaded;

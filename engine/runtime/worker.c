@@ -105,6 +105,8 @@ static void complete_commit(struct worker *worker)
     commit(worker);
     workers |= atomic_exchange(&worker->ledger->blocked_workers, 0);
     ledger_wake(worker->ledger, workers & ~(UINT64_C(1) << worker->number));
+    /* one look at a flag, unless a follower of the log sleeps */
+    inbox_wake(&worker->ledger->followers);
 }
 
 static void commit_idle_mark(struct worker *worker)

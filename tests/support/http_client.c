@@ -192,27 +192,36 @@ static bool receive_chunk_size(struct http_client *client, size_t *size)
     return true;
 }
 
+bool http_client_receive_chunk(struct http_client *client,
+                               void (*take_piece)(void *context, const char *bytes, size_t length),
+                               void *context, size_t *size)
+{
+    if (!receive_chunk_size(client, size))
+        return false;
+    for (size_t left = *size; left > 0;) {
+        if (client->length == 0 && !receive_some(client))
+            return false;
+        size_t piece = client->length < left ? client->length : left;
+        take_piece(context, client->bytes, piece);
+        take(client, piece);
+        left -= piece;
+    }
+    while (client->length < 2) {
+        if (!receive_some(client))
+            return false;
+    }
+    if (memcmp(client->bytes, "\r\n", 2) != 0)
+        return false;
+    take(client, 2);
+    return true;
+}
+
 bool http_client_receive_chunks(struct http_client *client,
                                 void (*take_piece)(void *context, const char *bytes, size_t length),
                                 void *context)
 {
     size_t size;
-    while (receive_chunk_size(client, &size)) {
-        for (size_t left = size; left > 0;) {
-            if (client->length == 0 && !receive_some(client))
-                return false;
-            size_t piece = client->length < left ? client->length : left;
-            take_piece(context, client->bytes, piece);
-            take(client, piece);
-            left -= piece;
-        }
-        while (client->length < 2) {
-            if (!receive_some(client))
-                return false;
-        }
-        if (memcmp(client->bytes, "\r\n", 2) != 0)
-            return false;
-        take(client, 2);
+    while (http_client_receive_chunk(client, take_piece, context, &size)) {
         if (size == 0)
             return true;
     }
