@@ -266,6 +266,24 @@ static void what_is_not_understood__is_refused(void **state)
     }
 }
 
+static void clients_that_leave__disturb_nobody(void **state)
+{
+    struct api *api = *state;
+    struct http_response response;
+    fill(api, "left", 20);
+    for (unsigned i = 0; i < 50; i++) {
+        static struct http_client client;
+        http_client_open(&client, api->server.port);
+        (void)http_client_request(&client, "GET",
+                                  i % 2 == 0 ? "/accounts/left/transactions"
+                                             : "/accounts/left/balance?version=1",
+                                  "", NULL);
+        http_client_close(&client);
+    }
+    assert_int_equal(get(api, "/accounts/left/transactions", &response), 200);
+    assert_int_equal(occurrences(response.body, "{\"id\":\"txn"), 21);
+}
+
 static void history__is_there_after_a_kill(void **state)
 {
     struct api *api = *state;
@@ -290,6 +308,7 @@ int main(void)
         cmocka_unit_test(refusals__are_not_shown),
         cmocka_unit_test(balance__is_told_as_it_was),
         cmocka_unit_test(range_of_time__limits_a_page),
+        cmocka_unit_test(clients_that_leave__disturb_nobody),
         cmocka_unit_test(history__is_there_after_a_kill),
     };
     return cmocka_run_group_tests(tests, start, stop);
