@@ -586,15 +586,15 @@ static void events__that_retention_has_removed_are_gone(void **state)
     char query[64];
     char prefix[8];
     api_restart(api, arguments);
-    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
     for (unsigned round = 0; metric(api, "florin_log_segments_removed_total") == 0; round++) {
-        assert_true(now_ms() < limit);
+        assert_true(round < 20);
         snprintf(prefix, sizeof(prefix), "r%u-", round % 1000);
         open_large_accounts(api, prefix, 2000);
         make_checkpoint(api);
     }
     /* it may still go on: until both pages were read between two looks at the same position */
     uint64_t first_lsn;
+    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
     char *there = NULL;
     char *from_start = NULL;
     do {
