@@ -36,6 +36,7 @@ struct answer_style {
     bool money_as_string;
     bool problem;
     bool reject_duplicates; /* --on-duplicate=reject */
+    bool dry_run;           /* ?dryRun=true: nothing was changed */
 };
 
 struct answer {
@@ -86,8 +87,10 @@ void answer_transaction(struct answer *answer, const struct florin_result *resul
                         struct transaction_spelling spelling, const struct answer_style *style);
 void answer_balance(struct answer *answer, const struct florin_result *result,
                     const struct answer_style *style);
-/* For opening (201, or 200 when it was there) and reading (200). */
+/* For opening (201, or 200 when it was there), reading and changing (200). A change says
+ * `timestamp` where the others say `createdAt`. */
 void answer_account(struct answer *answer, const struct florin_result *result, const char *id,
-                    size_t id_length, const struct answer_style *style);
+                    size_t id_length, struct transaction_spelling spelling,
+                    const struct answer_style *style);
 
 #endif

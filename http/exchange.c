@@ -1,6 +1,6 @@
 /* exchange.c - what happens between a request and its answer.
  *
- *     on_request -> route -> headers -> body -> command -> parked -> worker_submit()
+ *     on_request -> route -> headers -> command_request -> parked -> worker_submit()
  *                      \______ refused ______/                            |
  *     exchange_finish <- answer <- result <- worker_reap() <--------------'
  *
@@ -13,9 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account_request.h"
+#include "answer_movement.h"
 #include "backup_stream.h"
+#include "command_request.h"
 #include "event_stream.h"
+#include "history_exchange.h"
+#include "history_request.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
@@ -32,7 +35,7 @@ struct exchange {
     h2o_req_t *request;
     struct route_match match;
     struct answer_style style;
-    struct transaction_spelling spelling;
+    struct command_flags flags;
     struct request_headers headers;
 };
 
@@ -125,10 +128,22 @@ static void keep_polled(h2o_req_t *request)
         h2o_socket_read_start(socket, on_early_input);
 }
 
-/* Parks the request and hands the command over. */
-static void submit(struct exchange *exchange, struct florin_command *command)
+/* A posting's accounts outlive the parsing of its body: they go into the request's own memory. */
+static void keep_legs(h2o_req_t *request, struct request_echo *echo)
+{
+    if (echo->legs == NULL)
+        return;
+    size_t bytes = echo->leg_count * sizeof(*echo->legs);
+    struct named_account *kept = h2o_mem_alloc_pool(&request->pool, bytes);
+    memcpy(kept, echo->legs, bytes);
+    echo->legs = kept;
+}
+
+/* Parks the request and hands its command over. */
+static void submit(struct exchange *exchange, struct command_request *asked)
 {
     struct http_worker *worker = exchange->worker;
+    struct florin_command *command = &asked->command;
     if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING) {
         refuse_recovering(exchange);
         return;
@@ -140,9 +155,8 @@ static void submit(struct exchange *exchange, struct florin_command *command)
     }
     entry->route = exchange->match.route;
     entry->style = exchange->style;
-    entry->spelling = exchange->spelling;
-    entry->account_length = (uint8_t)command->account_length;
-    memcpy(entry->account, command->account, command->account_length);
+    entry->echo = asked->echo;
+    keep_legs(exchange->request, &entry->echo);
     command->user_data = parked_token(&worker->parked, entry);
 
     enum florin_status status = worker_submit(worker->engine, command);
@@ -159,84 +173,30 @@ static void submit(struct exchange *exchange, struct florin_command *command)
         keep_polled(exchange->request);
 }
 
-static void read_account(struct exchange *exchange)
+static bool is_read(const struct exchange *exchange)
 {
-    struct florin_command command = {
-        .kind = FLORIN_READ_ACCOUNT,
-        .account = exchange->match.account,
-        .account_length = exchange->match.account_length,
-    };
-    submit(exchange, &command);
+    const h2o_iovec_t *method = &exchange->request->method;
+    return h2o_memis(method->base, method->len, H2O_STRLIT("GET")) ||
+           h2o_memis(method->base, method->len, H2O_STRLIT("HEAD"));
 }
 
-static void post_transaction(struct exchange *exchange)
+/* What the engine is for: one command. */
+static void ask(struct exchange *exchange)
 {
-    struct transaction_request request;
+    struct command_request asked;
     struct request_fault fault;
-    h2o_iovec_t body = exchange->request->entity;
-    if (!transaction_request_parse(&request, body.base, body.len, &exchange->headers, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    exchange->spelling = request.spelling;
-    struct florin_command command = {
-        .kind = request.kind,
-        .account = exchange->match.account,
-        .account_length = exchange->match.account_length,
-        .key = exchange->headers.key,
-        .key_length = exchange->headers.key_length,
-        .amount_minor = request.amount.digits,
-        .amount_is_decimal = true,
-        .amount_scale = request.amount.scale,
-        .expected_version = request.expected_version,
-        .expected_by_precondition = request.expected_by_precondition,
+    const struct command_source source = {
+        .match = &exchange->match,
+        .is_read = is_read(exchange),
+        .flags = exchange->flags,
+        .headers = &exchange->headers,
+        .body = exchange->request->entity.base,
+        .body_length = exchange->request->entity.len,
     };
-    submit(exchange, &command);
-}
-
-static void post_account(struct exchange *exchange)
-{
-    struct account_request request;
-    struct request_fault fault;
-    h2o_iovec_t body = exchange->request->entity;
-    if (!account_request_parse(&request, body.base, body.len, &exchange->headers, &fault)) {
+    if (command_request_read(&asked, &source, &fault))
+        submit(exchange, &asked);
+    else
         refuse_fault(exchange, &fault);
-        return;
-    }
-    struct florin_command command = {
-        .kind = FLORIN_OPEN_ACCOUNT,
-        .account = request.id,
-        .account_length = request.id_length,
-        .amount_minor = request.balance_minor,
-        .currency = request.currency,
-        .currency_length = request.currency_length,
-        .minimum_balance_minor = request.minimum_balance_minor,
-        .metadata = request.metadata,
-        .metadata_length = request.metadata_length,
-    };
-    submit(exchange, &command);
-}
-
-static void post_withdraw(struct exchange *exchange)
-{
-    struct withdraw_request request;
-    struct request_fault fault;
-    h2o_iovec_t body = exchange->request->entity;
-    if (!withdraw_request_parse(&request, body.base, body.len, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    struct florin_command command = {
-        .kind = FLORIN_WITHDRAW,
-        .account = request.account,
-        .account_length = request.account_length,
-        .key = exchange->headers.key,
-        .key_length = exchange->headers.key_length,
-        .amount_minor = request.amount.digits,
-        .amount_is_decimal = true,
-        .amount_scale = request.amount.scale,
-    };
-    submit(exchange, &command);
 }
 
 static void answer_status(struct exchange *exchange, const char *status)
@@ -271,12 +231,6 @@ static void get_readiness(struct exchange *exchange)
         answer_status(exchange, "ready");
 }
 
-static bool is_post(const struct exchange *exchange)
-{
-    const h2o_iovec_t *method = &exchange->request->method;
-    return h2o_memis(method->base, method->len, H2O_STRLIT("POST"));
-}
-
 /* What is refused while the ledger is not at work; whether it is. */
 static bool check_ready(struct exchange *exchange)
 {
@@ -296,6 +250,28 @@ static bool check_ready(struct exchange *exchange)
     abort(); /* not a state */
 }
 
+/* What was: from the log, not from the account. */
+static void ask_history(struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    struct history_query query;
+    struct request_fault fault;
+    bool has_query = request->query_at != SIZE_MAX;
+    const char *text = has_query ? request->path.base + request->query_at + 1 : "";
+    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    if (!request_headers_check(&exchange->headers, &fault) ||
+        !history_request_parse(&query, &exchange->match, text, length, &fault)) {
+        refuse_fault(exchange, &fault);
+        return;
+    }
+    if (!check_ready(exchange))
+        return;
+    enum error_code code = history_exchange_begin(exchange->worker, exchange->request,
+                                                  exchange->match.route, &exchange->style, &query);
+    if (code != ERROR_NONE)
+        refuse(exchange, code);
+}
+
 static void checkpoint(struct exchange *exchange)
 {
     struct answer answer;
@@ -304,7 +280,7 @@ static void checkpoint(struct exchange *exchange)
     struct florin *ledger = exchange->worker->server->options.ledger;
     if (!check_ready(exchange))
         return;
-    if (!is_post(exchange)) {
+    if (is_read(exchange)) {
         ledger_keeper_statistics(ledger, &figures);
         answer_checkpoints(&answer, &figures);
     } else if (ledger_request_checkpoint(ledger, &number) == 0) {
@@ -359,48 +335,42 @@ static void get_metrics(struct exchange *exchange)
     free(page);
 }
 
-/* A parameter that is not understood must not be ignored: with ?dryRun=true a client expects that
- * nothing is changed. */
-static bool has_query(const h2o_req_t *request, struct request_fault *fault)
+static bool read_query(struct exchange *exchange, struct request_fault *fault)
 {
-    char name[REQUEST_FIELD_MAX + 1] = "query";
-    if (request->query_at == SIZE_MAX || request->query_at + 1 >= request->path.len)
-        return false;
-    const char *query = request->path.base + request->query_at + 1;
-    size_t length = request->path.len - request->query_at - 1;
-    size_t named = 0;
-    while (named < length && query[named] > 0x20 && query[named] < 0x7f &&
-           strchr("=&%\"\\", query[named]) == NULL)
-        named++;
-    if (named > 0 && named < sizeof(name)) {
-        memcpy(name, query, named);
-        name[named] = '\0';
-    }
-    (void)request_fault_set(fault, name, "Unknown query parameter \"%s\"", name);
-    return true;
+    const h2o_req_t *request = exchange->request;
+    size_t start = request->query_at == SIZE_MAX ? request->path.len : request->query_at + 1;
+    bool read = command_flags_parse(&exchange->flags, exchange->match.route, is_read(exchange),
+                                    request->path.base + start, request->path.len - start, fault);
+    exchange->style.dry_run = read && exchange->flags.dry_run;
+    return read;
 }
 
 /* What can be judged before the body is read; whether it is well. */
 static bool check_request(struct exchange *exchange)
 {
     const h2o_req_t *request = exchange->request;
+    const struct route_match *match = &exchange->match;
     struct request_fault fault;
-    bool takes_body = exchange->match.route != ROUTE_CHECKPOINT && is_post(exchange);
+    bool takes_body = match->route != ROUTE_CHECKPOINT && !is_read(exchange);
+    /* The end of a hold has nothing that it must say. */
+    bool needs_body = match->subject != ROUTE_SUBJECT_HOLD;
     if (request->entity.len > FLORIN_BODY_MAX) {
         refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
     }
-    if (takes_body && exchange->headers.content_type_is_foreign) {
+    if (takes_body && exchange->headers.content_type_is_foreign &&
+        (needs_body || request->entity.len > 0)) {
         refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
-    bool well = !has_query(request, &fault) && request_headers_check(&exchange->headers, &fault);
-    bool needs_id = exchange->match.route == ROUTE_ACCOUNT ||
-                    exchange->match.route == ROUTE_BALANCE ||
-                    exchange->match.route == ROUTE_TRANSACTIONS;
-    if (well && exchange->match.route == ROUTE_CHECKPOINT && request->entity.len > 0)
+    bool well = read_query(exchange, &fault) && request_headers_check(&exchange->headers, &fault);
+    if (well && match->route == ROUTE_CHECKPOINT && request->entity.len > 0)
         well = request_fault_set(&fault, "body", "This call takes no body");
-    if (well && needs_id && exchange->match.account_length == 0)
+    if (well && match->subject == ROUTE_SUBJECT_HOLD && match->account_length == 0) {
+        refuse(exchange, ERROR_HOLD_NOT_FOUND);
+        return false;
+    }
+    if (well && match->subject == ROUTE_SUBJECT_ACCOUNT && match->account_length == 0)
         well = request_fault_set(&fault, "accountId", "%s",
                                  florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
     if (!well)
@@ -408,8 +378,21 @@ static bool check_request(struct exchange *exchange)
     return well;
 }
 
+static bool asks_of_the_past(const struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    enum route route = exchange->match.route;
+    bool has_query = request->query_at != SIZE_MAX && request->query_at + 1 < request->path.len;
+    return route == ROUTE_TRANSACTION || (route == ROUTE_TRANSACTIONS && is_read(exchange)) ||
+           (route == ROUTE_BALANCE && has_query);
+}
+
 static void dispatch(struct exchange *exchange)
 {
+    if (asks_of_the_past(exchange)) {
+        ask_history(exchange);
+        return;
+    }
     switch (exchange->match.route) {
     case ROUTE_HEALTHZ:
         get_health(exchange);
@@ -421,21 +404,17 @@ static void dispatch(struct exchange *exchange)
         get_metrics(exchange);
         return;
     case ROUTE_ACCOUNT:
-    case ROUTE_BALANCE:
-        if (check_request(exchange))
-            read_account(exchange);
-        return;
     case ROUTE_ACCOUNTS:
-        if (check_request(exchange))
-            post_account(exchange);
-        return;
+    case ROUTE_BALANCE:
+    case ROUTE_CAPTURE:
+    case ROUTE_HOLDS:
+    case ROUTE_POSTINGS:
     case ROUTE_TRANSACTIONS:
-        if (check_request(exchange))
-            post_transaction(exchange);
-        return;
+    case ROUTE_TRANSFERS:
+    case ROUTE_VOID:
     case ROUTE_WITHDRAW:
         if (check_request(exchange))
-            post_withdraw(exchange);
+            ask(exchange);
         return;
     case ROUTE_CHECKPOINT:
         if (check_request(exchange))
@@ -448,6 +427,7 @@ static void dispatch(struct exchange *exchange)
     case ROUTE_EVENTS:
         follow_events(exchange);
         return;
+    case ROUTE_TRANSACTION:
     case ROUTE_NONE:
     case ROUTE_COUNT:
         break;
@@ -460,7 +440,6 @@ static int on_request(h2o_handler_t *self, h2o_req_t *request)
     struct exchange exchange;
     exchange.worker = ((struct exchange_handler *)self)->worker;
     exchange.request = request;
-    exchange.spelling = (struct transaction_spelling){0};
     size_t path_length = request->query_at == SIZE_MAX ? request->path.len : request->query_at;
     route_find(request->path.base, path_length, &exchange.match);
     request_headers_init(&exchange.headers);
@@ -494,19 +473,36 @@ void exchange_register(struct http_worker *worker, h2o_pathconf_t *path)
 static void build_answer(struct answer *answer, const struct parked_request *entry,
                          const struct florin_result *result)
 {
+    const struct request_echo *echo = &entry->echo;
     switch (entry->route) {
     case ROUTE_BALANCE:
         answer_balance(answer, result, &entry->style);
         return;
     case ROUTE_ACCOUNT:
     case ROUTE_ACCOUNTS:
-        answer_account(answer, result, entry->account, entry->account_length, &entry->style);
+        answer_account(answer, result, echo->account.id, echo->account.length, echo->spelling,
+                       &entry->style);
         return;
     case ROUTE_TRANSACTIONS:
-        answer_transaction(answer, result, entry->spelling, &entry->style);
+        answer_transaction(answer, result, echo->spelling, &entry->style);
+        return;
+    case ROUTE_TRANSFERS:
+        answer_transfer(answer, result, echo, &entry->style);
+        return;
+    case ROUTE_POSTINGS:
+        answer_posting(answer, result, echo, &entry->style);
+        return;
+    case ROUTE_HOLDS:
+        answer_hold(answer, result, echo, &entry->style);
+        return;
+    case ROUTE_CAPTURE:
+        answer_capture(answer, result, echo, &entry->style);
+        return;
+    case ROUTE_VOID:
+        answer_void(answer, result, echo, &entry->style);
         return;
     case ROUTE_WITHDRAW:
-        withdraw_answer(answer, result, entry->account, entry->account_length);
+        withdraw_answer(answer, result, echo->account.id, echo->account.length);
         return;
     case ROUTE_NONE:
     case ROUTE_HEALTHZ:
@@ -515,6 +511,7 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     case ROUTE_CHECKPOINT:
     case ROUTE_BACKUP:
     case ROUTE_EVENTS:
+    case ROUTE_TRANSACTION:
     case ROUTE_COUNT:
         break;
     }
@@ -523,24 +520,22 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
 
 static void count_result(struct metrics *metrics, const struct florin_result *result)
 {
+    static const enum florin_command_kind kinds[METRICS_TRANSACTIONS] = {
+        [METRICS_DEPOSIT] = FLORIN_DEPOSIT,   [METRICS_WITHDRAW] = FLORIN_WITHDRAW,
+        [METRICS_OPEN] = FLORIN_OPEN_ACCOUNT, [METRICS_CHANGE] = FLORIN_CHANGE_ACCOUNT,
+        [METRICS_TRANSFER] = FLORIN_TRANSFER, [METRICS_POSTING] = FLORIN_POSTING,
+        [METRICS_HOLD] = FLORIN_HOLD,         [METRICS_CAPTURE] = FLORIN_CAPTURE,
+        [METRICS_VOID] = FLORIN_VOID,
+    };
     if (result->replayed) {
         metrics_count(&metrics->replays);
         return;
     }
     if (result->status != FLORIN_APPLIED)
         return;
-    switch (result->kind) {
-    case FLORIN_DEPOSIT:
-        metrics_count(&metrics->transactions[METRICS_DEPOSIT]);
-        break;
-    case FLORIN_WITHDRAW:
-        metrics_count(&metrics->transactions[METRICS_WITHDRAW]);
-        break;
-    case FLORIN_OPEN_ACCOUNT:
-        metrics_count(&metrics->transactions[METRICS_OPEN]);
-        break;
-    case FLORIN_READ_ACCOUNT:
-        break;
+    for (size_t i = 0; i < METRICS_TRANSACTIONS; i++) {
+        if (kinds[i] == result->kind)
+            metrics_count(&metrics->transactions[i]);
     }
 }
 
@@ -549,8 +544,13 @@ void exchange_finish(struct http_worker *worker, const struct florin_result *res
     struct answer answer;
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
+    if (entry->history != NULL) {
+        history_exchange_go_on(worker, entry, result);
+        return;
+    }
     build_answer(&answer, entry, result);
-    count_result(&worker->metrics, result);
+    if (!entry->style.dry_run)
+        count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);
     send_answer(worker, route, request, &answer);
 }

@@ -21,6 +21,7 @@
 
 #include "backup_stream.h"
 #include "exchange.h"
+#include "history_exchange.h"
 #include "respond.h"
 
 enum {
@@ -52,7 +53,7 @@ size_t http_worker_answer(struct http_worker *worker)
             exchange_finish(worker, &results[i]);
         answered += count;
     }
-    return answered;
+    return answered + history_exchange_answer(worker);
 }
 
 static size_t turn(struct http_worker *worker)

@@ -49,6 +49,25 @@ __attribute__((warn_unused_result)) bool json_object_version(const struct json_o
                                                              const char *name, uint64_t *version,
                                                              struct request_fault *fault);
 
+/* A whole number from 1 to `max`. */
+__attribute__((warn_unused_result)) bool json_object_whole(const struct json_object *object,
+                                                           const char *name, uint64_t max,
+                                                           uint64_t *value,
+                                                           struct request_fault *fault);
+
+/* An array of `min` to `max` elements: how many it has. */
+__attribute__((warn_unused_result)) bool json_object_array(const struct json_object *object,
+                                                           const char *name, size_t min, size_t max,
+                                                           size_t *count,
+                                                           struct request_fault *fault);
+
+/* An element of such an array: an object with members of the given names only. It is part of
+ * `object`, so there is nothing to free. */
+__attribute__((warn_unused_result)) bool
+json_object_element(const struct json_object *object, const char *name, size_t index,
+                    const char *const *names, size_t name_count, struct json_object *element,
+                    struct request_fault *fault);
+
 /* An object, written compactly into `text` with a terminator; an empty one has length 0. */
 __attribute__((warn_unused_result)) bool json_object_compact(const struct json_object *object,
                                                              const char *name, char *text,

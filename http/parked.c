@@ -22,6 +22,7 @@ static void dispose_guard(void *memory)
         return;
     guard->entry->request = NULL;
     guard->entry->guard = NULL;
+    guard->entry->echo.legs = NULL; /* they were the request's */
 }
 
 int parked_init(struct parked *parked, uint32_t capacity)
@@ -55,6 +56,7 @@ struct parked_request *parked_add(struct parked *parked, h2o_req_t *request)
     entry->generation++;
     entry->request = request;
     entry->guard = guard;
+    entry->history = NULL;
     return entry;
 }
 

@@ -19,9 +19,10 @@
 
 #include "answer.h"
 #include "h2o_embed.h"
+#include "request_echo.h"
 #include "route.h"
-#include "transaction_request.h"
 
+struct history_query;
 struct parked_guard;
 
 struct parked_request {
@@ -31,10 +32,9 @@ struct parked_request {
     uint32_t next_free;
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
+    struct history_query *history; /* in the request's memory; NULL: it asks nothing of the past */
     struct answer_style style;
-    struct transaction_spelling spelling;
-    uint8_t account_length;
-    char account[FLORIN_ACCOUNT_ID_MAX];
+    struct request_echo echo;
 };
 
 struct parked {

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "florin_limits.h"
 
@@ -14,9 +15,15 @@
 #define ROUTE_LIST(X)                                                                              \
     X(NONE, "none", "")                                                                            \
     X(ACCOUNTS, "accounts", "POST")                                                                \
-    X(ACCOUNT, "account", "GET, HEAD")                                                             \
+    X(ACCOUNT, "account", "GET, HEAD, PATCH")                                                      \
     X(BALANCE, "balance", "GET, HEAD")                                                             \
-    X(TRANSACTIONS, "transactions", "POST")                                                        \
+    X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \
+    X(TRANSACTION, "transaction", "GET, HEAD")                                                     \
+    X(TRANSFERS, "transfers", "POST")                                                              \
+    X(POSTINGS, "postings", "POST")                                                                \
+    X(HOLDS, "holds", "POST")                                                                      \
+    X(CAPTURE, "hold_capture", "POST")                                                             \
+    X(VOID, "hold_void", "POST")                                                                   \
     X(WITHDRAW, "withdraw", "POST")                                                                \
     X(EVENTS, "events", "GET")                                                                     \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
@@ -32,11 +39,22 @@ enum route {
         ROUTE_COUNT
 };
 
+/* What a path names besides the call. */
+enum route_subject {
+    ROUTE_SUBJECT_NONE,
+    ROUTE_SUBJECT_ACCOUNT,
+    ROUTE_SUBJECT_HOLD,
+    ROUTE_SUBJECT_TRANSACTION,
+};
+
 struct route_match {
     enum route route;
-    /* Of routes below an account: the id, percent-decoded. Not valid: length 0. */
+    enum route_subject subject;
+    /* The account's id, or that of the hold's account, percent-decoded. Not a valid id of an
+     * account or of a hold: length 0. */
     char account[FLORIN_ACCOUNT_ID_MAX];
     size_t account_length;
+    uint64_t target_id; /* the hold, or the transaction; not an id: 0 */
 };
 
 /* `path` is as it came, without the query. */

@@ -265,7 +265,8 @@ struct florin_command {
     const char *currency; /* ISO 4217 code; NULL: USD */
     size_t currency_length;
     /* Open, change. */
-    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn */
+    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn; in a change with
+                                    * amount_is_decimal a decimal of scale amount_scale */
     const char *metadata;          /* kept and compared byte by byte; length 0: none */
     size_t metadata_length;
 };
@@ -285,11 +286,13 @@ struct florin_result {
     enum florin_field field; /* KEY_REUSED: what differs; INVALID_*: what is wrong */
     uint8_t leg;             /* which one a refusal speaks of; a transfer's are account and to */
     enum florin_account_status account_status; /* reads, opens, changes */
-    uint64_t transaction_id; /* position of its record in the log (LSN); 0: not logged */
+    /* Position of its record in the log (LSN); 0: not logged. Reads: of the account's newest
+     * record, where its history begins. */
+    uint64_t transaction_id;
     int64_t amount_minor;
     int64_t balance_minor;
     uint64_t version;
-    uint64_t time_ns; /* Unix time of the record; for reads: of the opening */
+    uint64_t time_ns; /* Unix time of the record; for reads, changes: of the opening */
     char currency[FLORIN_CURRENCY_MAX + 1];
     uint8_t exponent;              /* decimals of the currency */
     int64_t minimum_balance_minor; /* of the account; reads, opens, changes */
@@ -394,6 +397,85 @@ size_t florin_reap(struct florin_client *client, struct florin_result *results, 
  * outstanding (asserted). Returns result->status. Thread: the client's. */
 enum florin_status florin_read_account(struct florin_client *client, const char *account,
                                        size_t account_length, struct florin_result *result);
+
+/* --- history: what was, read from the log, as far back as retention has left it ----------------
+ */
+
+struct florin_history;
+
+/* One account's part of a transaction. */
+struct florin_transaction_leg {
+    const char *account;
+    size_t account_length;
+    uint8_t direction; /* enum florin_direction; 0: no money moved */
+    uint8_t exponent;  /* decimals of the account's currency */
+    int64_t amount_minor;
+    int64_t balance_minor; /* after it */
+    uint64_t version;      /* after it */
+};
+
+/* A transaction of the log. Strings are valid until the next call with the same history. */
+struct florin_transaction {
+    uint64_t transaction_id;
+    enum florin_command_kind kind;
+    uint64_t time_ns; /* Unix time */
+    const char *key;
+    size_t key_length; /* 0: none */
+    /* Capture, void, expire: the hold; reverse: what is reversed; else 0. */
+    uint64_t target_id;
+    uint64_t expires_ns; /* hold: Unix time; 0: never */
+    size_t leg_count;    /* at least 1; a deposit has one */
+    struct florin_transaction_leg legs[FLORIN_LEGS_MAX];
+};
+
+struct florin_past_balance {
+    int64_t balance_minor;
+    uint64_t version;
+    uint64_t transaction_id; /* that made it */
+    uint64_t time_ns;        /* of that */
+    uint8_t exponent;
+};
+
+/* Reads of the disk are made by the calling thread, through descriptors of its own: commits never
+ * wait for it. Takes one of FLORIN_CLIENTS_MAX clients, and 9 MiB as they are needed. 0, -EAGAIN,
+ * -ENOMEM. Closed before the ledger. Thread: any; then one at a time.
+ *
+ * The calls below block. They answer 0; -ENOENT: there is no such account, transaction or version;
+ * -ENODATA: retention has removed it; -ERANGE: the account was opened later; -EINVAL: an argument;
+ * -EBADMSG: the log is damaged there (a line of the operator's log says where); -ESHUTDOWN: the
+ * ledger has failed; -errno of the machine.
+ */
+int florin_history_open(struct florin *ledger, struct florin_history **history);
+void florin_history_close(struct florin_history *history);
+
+struct florin_history_range {
+    uint64_t before_id; /* a transaction of the account, itself not shown; 0: from the newest on */
+    uint32_t limit;     /* 1 to FLORIN_HISTORY_PAGE_MAX */
+    uint64_t from_ns;   /* from_ns <= time < to_ns */
+    uint64_t to_ns;     /* UINT64_MAX: no end */
+};
+
+/* The transactions of an account, newest first, for florin_history_next(). *next_before_id
+ * continues where the page ends, whatever is written meanwhile; 0: there is no more. A page of
+ * large ones is shorter than its limit; one that meets what was removed, or damage, ends before it.
+ */
+int florin_history_page(struct florin_history *history, const char *account, size_t account_length,
+                        const struct florin_history_range *range, uint64_t *next_before_id);
+
+/* The next one of the page; false: that was the last. */
+bool florin_history_next(struct florin_history *history, struct florin_transaction *transaction);
+
+int florin_history_transaction(struct florin_history *history, uint64_t transaction_id,
+                               struct florin_transaction *transaction);
+
+/* The account when it had that version (1: its opening), or at that time. Takes as long as there
+ * are newer transactions: a million in some seconds. */
+int florin_history_balance_at_version(struct florin_history *history, const char *account,
+                                      size_t account_length, uint64_t version,
+                                      struct florin_past_balance *balance);
+int florin_history_balance_at_time(struct florin_history *history, const char *account,
+                                   size_t account_length, uint64_t time_ns,
+                                   struct florin_past_balance *balance);
 
 #ifdef __cplusplus
 }

@@ -38,6 +38,9 @@ enum {
     /* Active holds of one account: they stand in its image in a checkpoint, which has to fit into a
      * block of 64 KiB. */
     FLORIN_ACCOUNT_HOLDS_MAX = 1024,
+    /* Transactions of one page of history: what fits into some reads of the disk, and is written as
+     * JSON within a millisecond. */
+    FLORIN_HISTORY_PAGE_MAX = 500,
     /* Different currencies in one ledger: an account names its own with one byte. */
     FLORIN_CURRENCIES_MAX = 255,
 

@@ -128,24 +128,30 @@ struct change {
     size_t metadata_length;
 };
 
-static struct change change_of(const struct shard *shard, const struct account *account,
-                               const struct florin_command *command)
+/* false: the minimum balance has more decimals than the currency, or is out of range. */
+static bool read_change(const struct shard *shard, const struct account *account,
+                        const struct florin_command *command, struct change *change)
 {
-    struct change change = {
+    const uint8_t exponent = account_table_currency(&shard->accounts, account)->exponent;
+    const struct money_decimal minimum = {command->minimum_balance_minor, command->amount_scale};
+    *change = (struct change){
         .status = account_status(account),
         .minimum_minor = account_table_minimum(&shard->accounts, account),
         .metadata = account_table_metadata(&shard->accounts, account),
         .metadata_length = account->metadata_length,
     };
     if (command->changes & FLORIN_CHANGE_STATUS)
-        change.status = command->account_status;
-    if (command->changes & FLORIN_CHANGE_MINIMUM_BALANCE)
-        change.minimum_minor = command->minimum_balance_minor;
+        change->status = command->account_status;
     if (command->changes & FLORIN_CHANGE_METADATA) {
-        change.metadata = command->metadata_length > 0 ? command->metadata : NULL;
-        change.metadata_length = command->metadata_length;
+        change->metadata = command->metadata_length > 0 ? command->metadata : NULL;
+        change->metadata_length = command->metadata_length;
     }
-    return change;
+    if (!(command->changes & FLORIN_CHANGE_MINIMUM_BALANCE))
+        return true;
+    if (command->amount_is_decimal)
+        return money_to_minor(minimum, exponent, &change->minimum_minor);
+    change->minimum_minor = command->minimum_balance_minor;
+    return true;
 }
 
 static bool changes_nothing(const struct shard *shard, const struct account *account,
@@ -220,9 +226,14 @@ void shard_execute_change(struct shard *shard, const struct florin_command *comm
     }
     if (!shard_account_is_free(account, answer))
         return;
-    struct change change = change_of(shard, account, command);
+    struct change change;
     int64_t floor_minor;
     shard_answer_with_details(shard, account, answer);
+    if (!read_change(shard, account, command, &change)) {
+        result->status =
+            shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE, &result->field);
+        return;
+    }
     result->status = decide_change(shard, account, command, &change, &floor_minor, result);
     if (result->status != FLORIN_APPLIED || changes_nothing(shard, account, &change))
         return;

@@ -99,6 +99,8 @@ static enum florin_status check_change(const struct florin_command *command,
         FLORIN_CHANGE_STATUS | FLORIN_CHANGE_MINIMUM_BALANCE | FLORIN_CHANGE_METADATA;
     if (command->key_length > 0)
         return shard_refuse(FLORIN_INVALID_KEY, FLORIN_FIELD_KEY, field);
+    if (command->amount_is_decimal && command->amount_scale > MONEY_SCALE_MAX)
+        return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE, field);
     if ((command->changes & FLORIN_CHANGE_MINIMUM_BALANCE) &&
         !minimum_is_valid(command->minimum_balance_minor))
         return shard_refuse(FLORIN_INVALID_BALANCE, FLORIN_FIELD_MINIMUM_BALANCE, field);

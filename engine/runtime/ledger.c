@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "directory_lock.h"
+#include "history.h"
 #include "keeper.h"
 #include "key_archive.h"
 #include "ledger_state.h"
@@ -412,6 +413,7 @@ void ledger_destroy(struct florin *ledger)
 {
     keeper_destroy(ledger->keeper);
     reader_destroy(ledger->reader);
+    history_destroy(ledger->history);
     if (ledger->log != NULL)
         write_clean_mark(ledger);
     key_archive_close(ledger->archive);
@@ -561,7 +563,8 @@ bool ledger_step(struct florin *ledger)
 {
     assert(ledger->single_thread);
     bool made_segment = log_step(ledger->log);
-    return reader_step(ledger->reader) || keeper_step(ledger->keeper) || made_segment;
+    return reader_step(ledger->reader) || history_step(ledger->history) ||
+           keeper_step(ledger->keeper) || made_segment;
 }
 
 int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)

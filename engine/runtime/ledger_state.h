@@ -66,6 +66,7 @@ struct worker {
     bool mark_wanted;              /* the idle mark of the last commit is not written yet */
     uint64_t committed_ns;         /* when this worker last completed a commit */
     uint64_t hops;
+    uint32_t history_outstanding; /* queries that were taken and not given back */
     uint8_t *metadata; /* of results from other workers, until they are reaped */
     size_t metadata_bytes;
     bool answered[ENDPOINTS_MAX]; /* endpoints whose answer ring has news */
@@ -109,6 +110,7 @@ struct florin {
     struct log *log;
     struct key_archive *archive;
     struct reader *reader;
+    struct history *history;
     struct keeper *keeper;
 
     /* any thread */

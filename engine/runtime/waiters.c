@@ -137,7 +137,11 @@ static struct waiter_batch *batch_of(struct waiters *waiters, uint64_t lsn, uint
 
 void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn, uint64_t deadline_ns)
 {
-    append_unanswered(waiters, batch_of(waiters, lsn, deadline_ns), number);
+    struct waiter_batch *batch = batch_of(waiters, lsn, deadline_ns);
+    /* So far nobody waits for it: its records are of holds whose time was over. */
+    if (batch->list.head == WAITER_NONE)
+        batch->deadline_ns = deadline_ns;
+    append_unanswered(waiters, batch, number);
 }
 
 void waiters_note(struct waiters *waiters, uint32_t promised, uint32_t account_slot,

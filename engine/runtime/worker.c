@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "history.h"
 #include "keeper.h"
 #include "ledger_state.h"
 #include "message.h"
@@ -140,8 +141,8 @@ static bool stage_room(const struct worker *worker)
     return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
 }
 
-/* Room for a window of commands that cannot be executed at once. What other threads send stays in their
- * rings without it. */
+/* Room for a window of commands that cannot be executed at once. What other threads send stays in
+ * their rings without it. */
 static bool line_room(const struct worker *worker)
 {
     return coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
@@ -278,7 +279,8 @@ static void publish_statistics(struct worker *worker)
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->lookups.count == 0 && worker->self->outstanding == 0 && !worker->committing &&
+           worker->lookups.count == 0 && worker->history_outstanding == 0 &&
+           worker->self->outstanding == 0 && !worker->committing &&
            (log_failed(worker->ledger->log) != 0 ||
             (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
              worker->participant.count == 0));
@@ -359,9 +361,7 @@ static bool has_messages(struct worker *worker)
     for (unsigned number = 0; number < count; number++) {
         struct endpoint *endpoint =
             atomic_load_explicit(&ledger->endpoints[number], memory_order_acquire);
-        if (number != worker->number &&
-            (!ring_is_empty(&endpoint->links[worker->number].requests) ||
-             !ring_is_empty(&endpoint->links[worker->number].postings)))
+        if (number != worker->number && !ring_is_empty(&endpoint->links[worker->number].requests))
             return true;
     }
     return false;
@@ -391,7 +391,10 @@ int worker_wait_ms(struct worker *worker)
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
     bool stuck = !stage_room(worker) || !waiters_room(worker) || !line_room(worker);
-    if (keeper_wants(worker))
+    if (keeper_wants(worker) || history_has_finished(worker))
+        return 0;
+    /* these need no room */
+    if (worker_has_postings_to_take(worker))
         return 0;
     if (worker->line_moves || coordinator_next_ready(&worker->coordinator) != COORDINATOR_NONE)
         return stuck ? WORKER_RETRY_MS : 0;

@@ -48,6 +48,8 @@ void worker_note_others(struct worker *worker, const struct posting *posting, ui
 /* Messages of other workers' postings and to ours (worker_postings.c). */
 void worker_take_postings(struct worker *worker);
 
+bool worker_has_postings_to_take(const struct worker *worker);
+
 /* Claims, decides and tells, as far as there is room. */
 void worker_serve_postings(struct worker *worker);
 

@@ -88,6 +88,17 @@ void worker_take_postings(struct worker *worker)
     }
 }
 
+bool worker_has_postings_to_take(const struct worker *worker)
+{
+    const struct florin *ledger = worker->ledger;
+    for (unsigned from = 0; from < ledger->worker_count; from++) {
+        if (from != worker->number &&
+            !ring_is_empty(&ledger->workers[from].self->links[worker->number].postings))
+            return true;
+    }
+    return false;
+}
+
 /* --- messages out --------------------------------------------------------------------------- */
 
 /* To this worker's own participant. */

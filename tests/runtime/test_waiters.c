@@ -107,6 +107,19 @@ static void waiters__expire_once_and_never_come_out_again(void **state)
     assert_int_equal(waiters->free_count, free_before + 2);
 }
 
+/* A hold ends by its time: its record is handed over, and nobody has asked for it. */
+static void waiters__reader_of_what_nobody_waits_for_has_its_own_deadline(void **state)
+{
+    struct waiters *waiters = *state;
+    waiters_seal(waiters, 10, 10);
+    int32_t reader = waiters_take(waiters);
+    *waiters_at(waiters, reader) = (struct waiter){.result = {.status = FLORIN_APPLIED}};
+    waiters_join(waiters, reader, 10, 100);
+    assert_int_equal(waiters_next_deadline(waiters), 100);
+    assert_int_equal(waiters_next_expired(waiters, 99), WAITER_NONE);
+    assert_int_equal(waiters_next_expired(waiters, 100), reader);
+}
+
 static void waiters__know_the_durable_version_also_after_expiry(void **state)
 {
     struct waiters *waiters = *state;
@@ -156,6 +169,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(waiters__expire_once_and_never_come_out_again, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            waiters__reader_of_what_nobody_waits_for_has_its_own_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(waiters__know_the_durable_version_also_after_expiry, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(waiters__keep_a_reserve_for_expired_answers, setup,
