@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "engine/runtime/feed.h"
@@ -153,23 +154,47 @@ static void feed__says_what_retention_has_removed(void **state)
     feed_close(feed);
 }
 
+static bool is_woken(const struct inbox *inbox)
+{
+    struct pollfd woken = {.fd = inbox->descriptor, .events = POLLIN};
+    return poll(&woken, 1, 0) == 1;
+}
+
+static void commit__wakes_a_follower_that_sleeps_and_only_then(void **state)
+{
+    struct ledger_sim *sim = *state;
+    struct inbox *followers = &sim->ledger->followers;
+    ledger_sim_deposit(sim, 1);
+    assert_false(is_woken(followers));
+    inbox_sleep_begin(followers);
+    assert_false(is_woken(followers));
+    ledger_sim_deposit(sim, 1);
+    assert_true(is_woken(followers));
+    inbox_sleep_end(followers);
+    assert_false(is_woken(followers));
+}
+
 static bool has_nothing(void *context)
 {
     (*(unsigned *)context)++;
     return false;
 }
 
-/* A commit wakes a follower that sleeps, and leaves no wake behind for one that does not. */
-static void sleep__ends_with_a_commit(void **state)
+static bool has_something(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static void sleep__is_none_when_there_is_something_to_do(void **state)
 {
     struct ledger_sim *sim = *state;
     unsigned looks = 0;
     uint64_t durable = log_durable_lsn(sim->ledger->log);
-    /* nobody sleeps: the descriptor is not touched, and this one sleeps its time */
-    ledger_sim_deposit(sim, 1);
-    feed_sleep(sim->ledger, durable + 1, 1, has_nothing, &looks);
+    feed_sleep(sim->ledger, durable, 1, has_nothing, &looks);
     assert_int_equal(looks, 1);
-    /* durable meanwhile: no sleep, no look */
+    feed_sleep(sim->ledger, durable, -1, has_something, NULL);
+    ledger_sim_deposit(sim, 1);
     feed_sleep(sim->ledger, durable, -1, has_nothing, &looks);
     assert_int_equal(looks, 1);
 }
@@ -185,7 +210,10 @@ int main(void)
                                         ledger_sim_teardown),
         cmocka_unit_test_setup_teardown(feed__says_what_retention_has_removed, setup,
                                         ledger_sim_teardown),
-        cmocka_unit_test_setup_teardown(sleep__ends_with_a_commit, setup, ledger_sim_teardown),
+        cmocka_unit_test_setup_teardown(commit__wakes_a_follower_that_sleeps_and_only_then, setup,
+                                        ledger_sim_teardown),
+        cmocka_unit_test_setup_teardown(sleep__is_none_when_there_is_something_to_do, setup,
+                                        ledger_sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
