@@ -90,15 +90,18 @@ bool record_kind_has_legs(uint8_t kind)
 bool record_status_is_remembered(uint8_t status)
 {
     enum { FIRST = 34, LAST = 59 };
-    switch (status) {
-#define X(name, number, code, outcome, message)                                                    \
-    case (number):                                                                                 \
-        return (number) >= FIRST && (number) <= LAST;
+    static const uint8_t STATUSES[] = {
+#define X(name, number, code, outcome, message) (number),
         FLORIN_STATUS_LIST(X)
 #undef X
-    default:
+    };
+    if (status < FIRST || status > LAST)
         return false;
+    for (size_t i = 0; i < sizeof(STATUSES); i++) {
+        if (STATUSES[i] == status)
+            return true;
     }
+    return false;
 }
 
 /* --- legs -------------------------------------------------------------------------------- */

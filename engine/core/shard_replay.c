@@ -412,6 +412,17 @@ enum shard_replay shard_replay_leg(struct shard *shard, const struct record *rec
 
 /* --- audit ------------------------------------------------------------------------------- */
 
+static void audit_balance(const struct shard *shard, const struct account *account)
+{
+    bool is_closed = account_status(account) == FLORIN_STATE_CLOSED;
+
+    assert(account_status(account) <= FLORIN_STATE_CLOSED);
+    assert(account_table_minimum(&shard->accounts, account) <= 0);
+    assert(account->balance_minor >= account->floor_minor);
+    assert(!is_closed || account->balance_minor == 0);
+    assert(!is_closed || account_table_opening(&shard->accounts, account)->hold_count == 0);
+}
+
 static void audit_account(const struct shard *shard, const struct account *account)
 {
     char id[FLORIN_ACCOUNT_ID_MAX];
@@ -421,39 +432,43 @@ static void audit_account(const struct shard *shard, const struct account *accou
     assert(florin_account_id_is_valid(id, id_length));
     assert(account_table_find(&shard->accounts, hash, id, id_length) == account);
     assert(account->currency < shard->accounts.currency_count);
-    assert(account_table_minimum(&shard->accounts, account) <= 0);
-    assert(account->balance_minor >= account->floor_minor);
-    assert(account_status(account) <= FLORIN_STATE_CLOSED);
-    if (account_status(account) == FLORIN_STATE_CLOSED)
-        assert(account->balance_minor == 0);
+    audit_balance(shard, account);
     assert(account->version > 0);
     assert(account->last_lsn > 0);
     if (shard->stage.record_count == 0)
         assert(account->last_lsn < SHARD_LSN_PROVISIONAL);
 }
 
-/* The list of an account is what its sums say, the newest first, and each can be found. Returns how
- * many. */
+/* A hold of the account can be found, and is older than the one before it in the list. */
+static void audit_hold(const struct shard *shard, const struct account *account, uint32_t slot,
+                       uint32_t newer)
+{
+    const struct hold *hold = &shard->holds.slots[slot];
+
+    assert(hold->account_slot == account_table_slot(&shard->accounts, account));
+    assert(hold->amount_minor > 0);
+    assert(hold->previous == newer);
+    assert(newer == HOLD_NONE || shard->holds.slots[newer].lsn > hold->lsn);
+    if (shard->stage.record_count == 0)
+        assert(hold_table_find(&shard->holds, hold->lsn) == slot);
+}
+
+/* The list of an account is what its sums say. Returns how many. */
 static uint32_t audit_holds(const struct shard *shard, const struct account *account)
 {
     const struct account_opening *opening = account_table_opening(&shard->accounts, account);
-    const struct hold *newer = NULL;
     int64_t held_minor = 0;
     uint32_t slot = opening->first_hold - 1;
+    uint32_t newer = HOLD_NONE;
 
     for (uint32_t i = 0; i < opening->hold_count; i++) {
-        const struct hold *hold = &shard->holds.slots[slot];
-        assert(hold->account_slot == account_table_slot(&shard->accounts, account));
-        assert(hold->amount_minor > 0);
-        assert(newer == NULL || newer->lsn > hold->lsn);
-        assert(shard->stage.record_count > 0 || hold_table_find(&shard->holds, hold->lsn) == slot);
-        held_minor += hold->amount_minor;
-        newer = hold;
-        slot = hold->next;
+        audit_hold(shard, account, slot, newer);
+        held_minor += shard->holds.slots[slot].amount_minor;
+        newer = slot;
+        slot = shard->holds.slots[slot].next;
     }
     assert(slot == HOLD_NONE);
     assert(held_minor == opening->held_minor);
-    assert(opening->hold_count == 0 || account_status(account) != FLORIN_STATE_CLOSED);
     return opening->hold_count;
 }
 

@@ -268,7 +268,7 @@ struct example {
 };
 #define EXAMPLE(name)                                                                              \
     {                                                                                              \
-        &name, name##_BYTES, sizeof(name##_BYTES)                                                  \
+        &(name), name##_BYTES, sizeof(name##_BYTES)                                                \
     }
 static const struct example EXAMPLES[] = {EXAMPLE(TRANSFER), EXAMPLE(POSTING), EXAMPLE(HOLD),
                                           EXAMPLE(CAPTURE),  EXAMPLE(EXPIRE),  EXAMPLE(REVERSE),

@@ -144,11 +144,16 @@ static void ends__that_do_not_fit_the_hold_are_refused(void **state)
     end = end_record(FLORIN_VOID);
     end.held_minor = 1;
     check_refused(ledger, &end, 5, SHARD_REPLAY_HOLD_WRONG);
-    end = end_record(FLORIN_VOID); /* of another account */
+    /* of another account, which holds as much */
+    hold.id = "b";
+    hold.previous_lsn = 2;
+    assert_int_equal(replay(ledger, &hold, 5), SHARD_REPLAY_APPLIED);
+    end = end_record(FLORIN_VOID);
     end.id = "b";
-    end.previous_lsn = 2;
-    end.version = 2;
-    check_refused(ledger, &end, 5, SHARD_REPLAY_HOLD_WRONG);
+    end.previous_lsn = 5;
+    check_refused(ledger, &end, 6, SHARD_REPLAY_HOLD_WRONG);
+    end.target_lsn = 5;
+    assert_int_equal(replay(ledger, &end, 6), SHARD_REPLAY_APPLIED);
 }
 
 /* As many as an image can have, and as the table can have. */

@@ -38,6 +38,7 @@ static bool moves_rightly(const struct check *check, const struct event *event)
         return false;
     switch (event->kind) {
     case HISTORY_READ:
+    case HISTORY_PAST:
     case HISTORY_REVERSAL: /* held against its original by check_links */
         return true;
     case HISTORY_OPEN:
@@ -87,7 +88,7 @@ static bool is_listed(const struct check *check, const struct event *event,
     case EVENT_CHANGE:
         return true;
     case EVENT_SIGHT: /* a version that was shown, or an account that was not there */
-        return leg->version != 0 || event->kind == HISTORY_READ;
+        return leg->version != 0 || history_kind_is_read(event->kind);
     case EVENT_IN_DOUBT: /* with records: not applied */
         return check->records_count == 0;
     case EVENT_NOTHING:

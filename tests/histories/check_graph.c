@@ -9,7 +9,7 @@
  *                                                                              --> that event
  *
  * so that a path leads from one event to another along barriers exactly when it returned first.
- * Four edges an event and three a leg: linear. What is left after taking away nodes without
+ * Three edges an event and two a leg: linear. What is left after taking away nodes without
  * predecessors, again and again, contains a cycle.
  */
 #include "histories/check_internal.h"
@@ -184,7 +184,7 @@ static void report_cycle(const struct graph *graph, struct check *check)
 
 void check_graph(struct check *check)
 {
-    struct graph graph = {.edges_room = 3 * check->entries_count + 3 * check->events_count};
+    struct graph graph = {.edges_room = 2 * check->entries_count + 3 * check->events_count};
     graph.edges = check_allocate(graph.edges_room, sizeof(*graph.edges));
     for (size_t first = 0; first < check->entries_count;) {
         size_t end = check_account_end(check, first);

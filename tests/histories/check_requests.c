@@ -124,7 +124,7 @@ static void set_state(struct event *event, bool may_have_been_applied)
 {
     switch (event->outcome) {
     case HISTORY_APPLIED:
-        event->state = event->kind == HISTORY_READ ? EVENT_SIGHT : EVENT_CHANGE;
+        event->state = history_kind_is_read(event->kind) ? EVENT_SIGHT : EVENT_CHANGE;
         break;
     case HISTORY_INSUFFICIENT:
     case HISTORY_MISMATCH:
@@ -132,8 +132,10 @@ static void set_state(struct event *event, bool may_have_been_applied)
         break;
     case HISTORY_UNANSWERED:
     case HISTORY_REFUSED:
-        event->state =
-            may_have_been_applied && event->kind != HISTORY_READ ? EVENT_IN_DOUBT : EVENT_NOTHING;
+        if (may_have_been_applied && !history_kind_is_read(event->kind))
+            event->state = EVENT_IN_DOUBT;
+        else
+            event->state = EVENT_NOTHING;
         break;
     }
 }
@@ -174,6 +176,8 @@ static void make_request(struct check *check, const struct attempt *attempts, si
         }
     }
     event->latest_ns = answered ? first_answer_ns : last_chance_ns;
+    if (event->kind == HISTORY_PAST) /* the moment it shows may be long ago */
+        event->earliest_ns = 0;
     set_state(event, in_doubt);
 }
 

@@ -14,40 +14,46 @@
  * Requests (check_requests.c)
  *   KEY_ANSWERED_TWICE   two final answers to attempts of one key differ (applied and rejected,
  *                        LSN, version, balance)
- *   LSN_TWICE            two requests were answered with one LSN, or what the log has under one LSN
- *                        is two different things
+ *   LSN_TWICE            two requests were answered with one LSN, or what the log has under one
+ *                        LSN is two different things
  * Against the records, where there are any (check_records.c)
  *   KEY_APPLIED_TWICE    two transactions in the log for one key
  *   ACKNOWLEDGED_LOST    a change was acknowledged and is not in the log
  *   REFUSED_APPLIED      a request that was only ever rejected or refused is in the log
  *   RECORD_UNEXPLAINED   a transaction in the log that nobody asked for
  *   LEG_MISSING          a change is in the log without all of its legs
- *   RECORD_DIFFERS       a change is in the log with another kind, amount, version or balance than
- *                        was asked for and answered
+ *   RECORD_DIFFERS       a change is in the log with another kind, key, amount, version or balance
+ *                        than was asked for and answered
  * Each account by itself (check_accounts.c)
- *   MONEY_LOST           the legs of a change make or lose money that its kind does not: transfers
- * and postings add up to 0, deposits are above it, holds move nothing. With the three below, money
- * is conserved at every LSN VERSION_TWICE        two legs made the same version of an account (also
- * after a crash: a version that was seen was used again) VERSION_GAP          a version between 1
- * and the highest that nobody made BALANCE_FOLD         a balance that is not the one before it and
- * the leg's amount HELD_FOLD            the same of what is held EXPECTED_VERSION     applied,
- * though the account did not have the version that was demanded OVERDRAWN            a withdrawal,
- * transfer, posting or hold took balance - held below the account's minimum (as opened; not asked
- * once it was amended) OBSERVED_LOST        a version was seen that nobody made READ_DIFFERS a
- * balance was seen that its version does not have REFUSED_WRONGLY      rejected as insufficient
- * though it was enough, or for its version though that was the demanded one Changes that speak of
- * others (check_links.c) LINK_BROKEN          a hold is resolved, or a transaction reversed, that
- * is not there HOLD_RESOLVED_TWICE  a hold was captured, voided or expired more than once
+ *   MONEY_LOST           the legs of a change move money as its kind may not: transfers and
+ *                        postings add up to 0, deposits are above it, holds move nothing. With
+ *                        the next four, money is conserved at every LSN
+ *   VERSION_TWICE        two legs made the same version of an account; also when a version that
+ *                        was seen is used again after a crash
+ *   VERSION_GAP          a version between 1 and the highest that nobody made
+ *   BALANCE_FOLD         a balance that is not the one before it and the leg's amount
+ *   HELD_FOLD            the same of what is held
+ *   EXPECTED_VERSION     applied, though the account did not have the version that was demanded
+ *   OVERDRAWN            a withdrawal, transfer, posting or hold took balance - held below the
+ *                        account's minimum (as opened; not asked once it was amended)
+ *   OBSERVED_LOST        a version was seen that nobody made
+ *   READ_DIFFERS         a balance was seen that its version does not have
+ *   REFUSED_WRONGLY      rejected as insufficient though it was enough, or for its version though
+ *                        that was the demanded one
+ * Changes that speak of others (check_links.c)
+ *   LINK_BROKEN          a hold is resolved, or a transaction reversed, that is not there before
+ *   HOLD_RESOLVED_TWICE  a hold was captured, voided or expired more than once
  *   HOLD_AMOUNT          a resolution frees more or less than the hold, or captures more
- *   REVERSED_TOO_MUCH    reversals of a transaction move more than it, or the same way
+ *   REVERSED_TOO_MUCH    reversals of a transaction move more than it did, or the same way
  * Order (check_order.c)
  *   LSN_ORDER            a later version of an account has a lower LSN
  *   LSN_REAL_TIME        a change returned before another was invoked, and has the higher LSN
  *   REAL_TIME            the same of two changes of one account and their versions
- *   READ_FROM_FUTURE     a version was seen and the answer had come before its change was invoked
- *   STALE_READ           a version was seen by one who asked after a newer one had been shown
- *                        or acknowledged
- *   ACKNOWLEDGED_GONE    a stale read with a crash in between: an acknowledged change was forgotten
+ *   READ_FROM_FUTURE     a version was seen, and the answer had come before a change up to it was
+ *                        invoked
+ *   STALE_READ           a version was seen by one who asked after a newer one had been shown or
+ *                        acknowledged
+ *   ACKNOWLEDGED_GONE    a stale read with a crash in between: an acknowledged change is forgotten
  *   OBSERVED_GONE        the same of a change that was only seen
  * All accounts together (check_graph.c)
  *   CYCLE                no order of all operations agrees with the versions of all accounts and

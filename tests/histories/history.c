@@ -112,6 +112,11 @@ const char *history_kind_name(enum history_kind kind)
     return NAMES[kind];
 }
 
+bool history_kind_is_read(enum history_kind kind)
+{
+    return kind == HISTORY_READ || kind == HISTORY_PAST;
+}
+
 const char *history_outcome_name(enum history_outcome outcome)
 {
     static const char *const NAMES[] = {

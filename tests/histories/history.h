@@ -42,8 +42,9 @@ enum { HISTORY_LEGS_MAX = 64 };
 #define HISTORY_NEVER UINT64_MAX
 
 #define HISTORY_KINDS(X)                                                                           \
-    X(READ, "read")       /* of one account; of several: seen at one moment */                     \
-    X(OPEN, "open")       /* one leg, its delta the opening balance */                             \
+    X(READ, "read") /* of one account; of several: seen at one moment */                           \
+    X(PAST, "past") /* a read of an older version, by number or time: it need not be the newest */ \
+    X(OPEN, "open") /* one leg, its delta the opening balance */                                   \
     X(DEPOSIT, "deposit") /* one leg */                                                            \
     X(WITHDRAW, "withdraw")                                                                        \
     X(TRANSFER, "transfer") /* two legs */                                                         \
@@ -143,6 +144,8 @@ size_t history_operation_format(const struct history_buffer *buffer, size_t oper
                                 size_t capacity);
 
 const char *history_kind_name(enum history_kind kind);
+/* Whether it changes nothing. */
+bool history_kind_is_read(enum history_kind kind);
 /* "unanswered", "applied", ... */
 const char *history_outcome_name(enum history_outcome outcome);
 

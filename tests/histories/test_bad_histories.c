@@ -227,6 +227,9 @@ static const struct bad BAD[] = {
     {"a read that shows other holds", HISTORY_READ_DIFFERS,
      OPENED "c1 5-6 hold lsn=3 a1~+30@2=100~30\n"
             "c1 7-8 read a1@2=100~0\n"},
+    {"a look at a version that has passed, with another balance", HISTORY_READ_DIFFERS,
+     OPENED "c1 5-6 deposit lsn=3 a1+5@2=105\n"
+            "c2 7-8 past a1@1=101\n"},
     {"a rejection that shows another balance", HISTORY_READ_DIFFERS,
      OPENED "c1 5-6 withdraw insufficient a1-150@1=90\n"},
     {"a version that has another content after a crash", HISTORY_READ_DIFFERS,
@@ -339,6 +342,9 @@ static const struct bad BAD[] = {
                            "c3 27-28 read a1@1=100\n"
                            "record withdraw lsn=3 a1-20@2=80\n"
                            "record withdraw lsn=4 a1-20@3=60\n"},
+    {"a look at a version that was not asked for yet", HISTORY_READ_FROM_FUTURE,
+     OPENED "c2 5-6 past a1@2=105\n"
+            "c1 7-8 deposit lsn=3 a1+5@2=105\n"},
     {"a read that does not show what was acknowledged", HISTORY_STALE_READ,
      OPENED "c1 5-6 deposit lsn=3 a1+5@2=105\n"
             "c2 7-8 read a1@1=100\n"},
@@ -375,8 +381,8 @@ static const struct bad BAD[] = {
     {"the same, with other returns in between", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
             "c2 10-11 read a2@2=105\n"
-            "c3 11-12 read a1@1=100\n"
-            "c3 12-13 read a1@1=100\n"
+            "c3 10-12 read a1@1=100\n"
+            "c4 10-13 read a1@1=100\n"
             "c2 14-15 read a1@1=100\n"},
     {"two transfers in different orders on two accounts", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer a1-5@2=95 a2+5@3=106\n"

@@ -67,6 +67,10 @@ static const struct good GOOD[] = {
     {"a log in the order of requests of which one returned as the other was asked", 4, 0,
      OPENED "c1 5-6 deposit lsn=4 a1+5@2=105\n"
             "c2 6-7 deposit lsn=3 a2+7@2=107\n"},
+    {"a look at a version that has passed", 3, 0,
+     OPENED "c1 5-6 deposit lsn=3 a1+5@2=105\n"
+            "c2 7-8 past a1@1=100\n"
+            "c2 9-? past unanswered a1\n"},
     {"a read that is as old as its invocation", 3, 0,
      OPENED "c1 5-10 deposit lsn=3 a1+5@2=105\n"
             "c2 10-90 read a1@1=100\n"},

@@ -19,9 +19,9 @@
 
 enum {
     CLIENTS_MAX = 32,
-    GOOD_HISTORIES = 200,
+    GOOD_HISTORIES = 100,
     GOOD_OPERATIONS = 3000,
-    DAMAGED_HISTORIES = 25, /* of each mutation */
+    DAMAGED_HISTORIES = 12, /* of each mutation */
     LARGE_OPERATIONS = 1000000,
 };
 
