@@ -123,6 +123,8 @@ uint32_t coordinator_begin(struct coordinator *coordinator, const struct florin_
     struct coordinated *coordinated = coordinator_at(coordinator, number);
     posting_init(&coordinated->posting, command, coordinator->shard->secret);
     coordinated->found = found == NULL ? (struct shard_found){0} : *found;
+    coordinated->posting.reversals = coordinated->found.reversals;
+    coordinated->posting.reversed_minor = coordinated->found.reversed_minor;
     coordinated->filters_to_lsn = coordinator->shard->key_filters->to_lsn;
     coordinated->deadline_ns = deadline_ns;
     coordinated->context = context;
@@ -321,7 +323,7 @@ uint32_t coordinator_decide(struct coordinator *coordinator, struct participant 
     free_own(coordinator, participant, coordinated);
     /* What was not in the key files then may be in newer ones. */
     if (coordinated->filters_to_lsn != shard->key_filters->to_lsn)
-        coordinated->found.files_have_not = false;
+        shard_found_forget_files(&coordinated->found);
     if (refuse == FLORIN_APPLIED) {
         shard_decide_posting(shard, &coordinated->posting, &coordinated->found, now_ns,
                              coordinated->newest_time_ns, answer);

@@ -122,12 +122,10 @@ uint64_t key_answer_expected(uint64_t expected_version, bool has_expected_balanc
     return digest == 0 ? 1 : digest;
 }
 
-struct key_answer key_answer_of_record(const struct hash_secret *secret,
-                                       const struct record *record, uint64_t lsn)
+/* All but the digest. */
+static struct key_answer answer_of_record(const struct record *record, uint64_t lsn)
 {
-    assert(record->key_length > 0);
     struct key_answer answer = {
-        .digest = hash_key(secret, record->id, record->id_length, record->key, record->key_length),
         .lsn = lsn,
         .kind = record->kind,
         .status = record->status,
@@ -142,6 +140,36 @@ struct key_answer key_answer_of_record(const struct hash_secret *secret,
     if (record_kind_has_legs(record->kind))
         answer_with_legs(record, &answer);
     return answer;
+}
+
+struct key_answer key_answer_of_record(const struct hash_secret *secret,
+                                       const struct record *record, uint64_t lsn)
+{
+    assert(record->key_length > 0);
+    struct key_answer answer = answer_of_record(record, lsn);
+    answer.digest =
+        hash_key(secret, record->id, record->id_length, record->key, record->key_length);
+    return answer;
+}
+
+struct hash128 key_of_reversal(const struct hash_secret *secret, const char *id, size_t id_length,
+                               uint64_t target_lsn, uint64_t number)
+{
+    uint8_t key[FLORIN_KEY_MAX + 1 + 16] = {0};
+    bytes_put_u64(key + FLORIN_KEY_MAX + 1, target_lsn);
+    bytes_put_u64(key + FLORIN_KEY_MAX + 9, number);
+    return hash_key(secret, id, id_length, (const char *)key, sizeof(key));
+}
+
+bool key_answer_of_reversal(const struct hash_secret *secret, const struct record *record,
+                            uint64_t lsn, struct key_answer *answer)
+{
+    if (record->kind != FLORIN_REVERSE || record->status != FLORIN_APPLIED)
+        return false;
+    *answer = answer_of_record(record, lsn);
+    answer->digest =
+        key_of_reversal(secret, record->id, record->id_length, record->target_lsn, record->detail);
+    return true;
 }
 
 void key_answer_encode(const struct key_answer *answer, uint8_t bytes[KEY_ANSWER_BYTES])

@@ -51,6 +51,15 @@ uint64_t key_answer_expected(uint64_t expected_version, bool has_expected_balanc
 struct key_answer key_answer_of_record(const struct hash_secret *secret,
                                        const struct record *record, uint64_t lsn);
 
+/* Reversal number `number` (from 1 on) of the transaction `target_lsn` has a key of its own, which
+ * no client can choose: it is longer than theirs may be. It says that there is such a reversal. */
+struct hash128 key_of_reversal(const struct hash_secret *secret, const char *id, size_t id_length,
+                               uint64_t target_lsn, uint64_t number);
+
+/* Whether the record has a key of that kind; *answer is its. */
+bool key_answer_of_reversal(const struct hash_secret *secret, const struct record *record,
+                            uint64_t lsn, struct key_answer *answer);
+
 void key_answer_encode(const struct key_answer *answer, uint8_t bytes[KEY_ANSWER_BYTES]);
 
 /* false: not one that key_answer_encode() writes (kind, status, amount, LSN or version out of

@@ -93,11 +93,11 @@ static enum florin_status check_legs(const struct florin_command *command, enum 
 enum florin_status posting_check(const struct florin_command *command, enum florin_field *field,
                                  uint8_t *leg)
 {
-    if (command->kind == FLORIN_POSTING || command->kind == FLORIN_BATCH ||
-        command->kind == FLORIN_REVERSE)
+    if (command->kind == FLORIN_POSTING || command->kind == FLORIN_BATCH)
         return check_legs(command, field, leg);
-    bool needs_to = command->kind == FLORIN_TRANSFER || command->to_length > 0;
-    bool may_be_zero = command->kind == FLORIN_CAPTURE && command->amount_minor == 0;
+    bool needs_to = command->kind == FLORIN_TRANSFER ||
+                    (command->kind == FLORIN_CAPTURE && command->to_length > 0);
+    bool may_be_zero = command->kind != FLORIN_TRANSFER && command->amount_minor == 0;
     if (needs_to &&
         (command->to == NULL || !florin_account_id_is_valid(command->to, command->to_length)))
         return fault(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_TO, 1, field, leg);
@@ -206,6 +206,11 @@ void posting_init(struct posting *posting, const struct florin_command *command,
     posting->key_length = (uint8_t)command->key_length;
     if (command->key_length > 0)
         memcpy(posting->key, command->key, command->key_length);
+    posting->asked = command->amount_minor;
+    posting->asked_scale = command->amount_scale;
+    posting->asked_is_decimal = command->amount_is_decimal;
+    if (command->kind == FLORIN_REVERSE)
+        posting->amount_is_decimal = false; /* its legs come from a record */
     posting->leg_count = 0;
     posting->account_count = 0;
     for (size_t i = 0; i < count; i++)
@@ -243,6 +248,12 @@ void posting_command(const struct posting *posting, struct florin_leg legs[FLORI
         .as_admin = posting->as_admin,
         .target_id = posting->target_id,
     };
+    if (posting->kind == FLORIN_REVERSE) {
+        command->amount_minor = posting->asked;
+        command->amount_scale = posting->asked_scale;
+        command->amount_is_decimal = posting->asked_is_decimal;
+        return;
+    }
     if (has_own_legs(posting->kind)) {
         command->legs = legs;
         command->leg_count = posting->leg_count;
@@ -286,7 +297,9 @@ uint64_t posting_request(const struct florin_command *command)
     const struct florin_leg *legs = command->legs;
     size_t count = command->leg_count;
     uint8_t bytes[REQUEST_HEAD_BYTES] = {0};
-    if (!has_own_legs(command->kind) || !posting_is(command->kind)) {
+    /* A reversal's legs are not asked for: they come from the log. */
+    if (!has_own_legs(command->kind) || !posting_is(command->kind) ||
+        command->kind == FLORIN_REVERSE) {
         count = legs_of_pair(command, pair);
         legs = pair;
     }
@@ -409,6 +422,58 @@ static void judge_hold(struct posting *posting, struct posting_decision *decisio
         worsen(decision, FLORIN_HOLD_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
 }
 
+/* What the legs from the first to this one, of one direction and currency, add up to. */
+static uint64_t sum_up_to(const struct posting *posting, uint8_t number)
+{
+    uint64_t sum = 0;
+    for (uint8_t i = 0; i <= number; i++) {
+        const struct posting_leg *leg = &posting->legs[i];
+        if (leg->direction == posting->legs[number].direction && same_currency(posting, i, number))
+            sum += (uint64_t)leg->amount;
+    }
+    return sum;
+}
+
+static uint64_t scale(uint64_t amount, uint64_t part, uint64_t whole)
+{
+    __extension__ typedef unsigned __int128 product;
+    return (uint64_t)((product)amount * part / whole);
+}
+
+/* A part of what is left: of every leg the same part, in whole minor units. Of each currency and
+ * direction the legs up to each one give together the exact part, rounded down; a leg gives what
+ * that is more than the legs before it. So both sides of a currency give the same, a leg never
+ * gives more than it has, and parts of what is left add up to the whole.
+ *
+ * (The sum of 64 amounts may exceed 64 bits only where the balances could not hold them.) */
+static void judge_reversal(struct posting *posting, struct posting_decision *decision)
+{
+    const struct posting_account *home = &posting->accounts[posting->legs[0].account];
+    int64_t left = posting->legs[0].amount;
+    int64_t asked = posting->asked;
+    if (posting->kind != FLORIN_REVERSE)
+        return;
+    if (posting->asked_is_decimal) {
+        const struct money_decimal decimal = {asked, posting->asked_scale};
+        if (!money_to_minor(decimal, home->currency.exponent, &asked)) {
+            worsen(decision, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, 0);
+            return;
+        }
+    }
+    if (asked == 0)
+        asked = left;
+    if (left == 0 || asked > left) {
+        worsen(decision, FLORIN_REVERSAL_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
+        return;
+    }
+    for (uint8_t i = 0; i < posting->leg_count; i++) {
+        uint64_t sum = sum_up_to(posting, i);
+        uint64_t before = sum - (uint64_t)posting->legs[i].amount;
+        posting->legs[i].amount_minor = (int64_t)(scale(sum, (uint64_t)asked, (uint64_t)left) -
+                                                  scale(before, (uint64_t)asked, (uint64_t)left));
+    }
+}
+
 /* What the account may not fall below: a capture frees its own hold first. */
 static int64_t floor_of(const struct posting *posting, uint8_t account)
 {
@@ -446,6 +511,7 @@ struct posting_decision posting_decide(struct posting *posting)
     if (decision.status == FLORIN_ACCOUNT_NOT_FOUND || decision.status == FLORIN_INVALID_AMOUNT)
         return decision;
     judge_hold(posting, &decision);
+    judge_reversal(posting, &decision);
     judge_currencies(posting, &decision);
     for (uint8_t i = 0; i < posting->account_count; i++) {
         struct posting_account *account = &posting->accounts[i];
@@ -526,6 +592,10 @@ void posting_record(const struct posting *posting, const struct posting_decision
         record->detail_minor = posting_refused_balance(posting, decision);
         record->refused_leg = decision->leg;
         return;
+    }
+    if (posting->kind == FLORIN_REVERSE) {
+        record->detail = posting->reversals + 1;
+        record->detail_minor = posting->reversed_minor + own->amount_minor;
     }
     record->direction = (uint8_t)own->direction;
     record->leg_count = (uint8_t)(posting->leg_count - 1);

@@ -83,6 +83,15 @@ struct posting {
     bool hold_is_active;
     int64_t hold_minor;
 
+    /* of a reversal: what was asked of the first leg (0: all); the legs are what is left of the
+     * transaction */
+    int64_t asked;
+    uint8_t asked_scale;
+    bool asked_is_decimal;
+    /* and what was reversed before; set by the home shard */
+    uint32_t reversals;
+    int64_t reversed_minor;
+
     char key[FLORIN_KEY_MAX];
     struct posting_leg legs[FLORIN_LEGS_MAX];
     struct posting_account accounts[FLORIN_LEGS_MAX];

@@ -176,13 +176,13 @@ uint32_t shard_find_hold(const struct shard *shard, const struct account *accoun
      * record. */
     bool may_be = command->target_id > 0 && command->target_id <= RECORD_LSN_MAX &&
                   command->target_id <= account->last_lsn;
-    if (may_be && !found->target_checked) {
+    if (may_be && found->target == SHARD_TARGET_UNKNOWN) {
         answer->lookup = SHARD_LOOKUP_TARGET;
         answer->lookup_lsn = command->target_id;
         return HOLD_NONE;
     }
     answer->result.status =
-        may_be && found->target_is_hold ? FLORIN_HOLD_RESOLVED : FLORIN_HOLD_NOT_FOUND;
+        may_be && found->target == SHARD_TARGET_HOLD ? FLORIN_HOLD_RESOLVED : FLORIN_HOLD_NOT_FOUND;
     return HOLD_NONE;
 }
 

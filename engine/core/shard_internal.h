@@ -63,6 +63,10 @@ bool shard_key_is_new(const struct shard *shard, const struct florin_command *co
                       const struct shard_request *request, struct hash128 digest,
                       const struct shard_found *found, struct shard_answer *answer);
 
+/* The same of the number of a transaction's next reversal, whose key is `digest`. */
+bool shard_reversal_is_next(const struct shard *shard, struct hash128 digest,
+                            const struct shard_found *found, struct shard_answer *answer);
+
 uint64_t shard_next_lsn(const struct shard *shard);
 uint64_t shard_next_time(const struct shard *shard, uint64_t now_ns);
 

@@ -109,7 +109,7 @@ static void end_hold(struct shard *shard, const struct posting *posting, struct 
 
 /* Appends the record; the accounts are as it says. */
 static void stage(struct shard *shard, const struct posting *posting, const struct record *record,
-                  uint32_t key_slot)
+                  uint32_t key_slot, uint32_t link_slot)
 {
     struct shard_stage *stage = &shard->stage;
     struct shard_staged *staged = &stage->records[stage->record_count];
@@ -119,6 +119,7 @@ static void stage(struct shard *shard, const struct posting *posting, const stru
         .offset = stage->byte_count,
         .account_slot = posting->accounts[0].slot,
         .key_slot = key_slot,
+        .link_slot = link_slot,
         .hold_slot = SHARD_NO_SLOT,
         .first_other = stage->other_count,
     };
@@ -135,6 +136,14 @@ static void stage(struct shard *shard, const struct posting *posting, const stru
     stage->byte_count += (uint32_t)record_encode(record, stage->bytes + stage->byte_count);
 }
 
+/* Of the reversal that this posting would be. */
+static struct hash128 reversal_key(const struct shard *shard, const struct posting *posting)
+{
+    const struct posting_account *home = &posting->accounts[0];
+    return key_of_reversal(shard->secret, home->id, home->id_length, posting->target_id,
+                           posting->reversals + 1);
+}
+
 static void commit(struct shard *shard, struct posting *posting,
                    const struct posting_decision *decision, const struct hash128 *digest,
                    uint64_t time_ns, struct shard_answer *answer)
@@ -143,9 +152,19 @@ static void commit(struct shard *shard, struct posting *posting,
     struct record record;
     struct account *home = account_of(shard, &posting->accounts[0]);
     uint64_t lsn = shard_next_lsn(shard);
+    bool is_reversal = posting->kind == FLORIN_REVERSE && decision->status == FLORIN_APPLIED;
+    struct hash128 link = {0};
     uint32_t key_slot;
+    uint32_t link_slot;
+    if (is_reversal)
+        link = reversal_key(shard, posting);
     if (!shard_add_key(shard, digest, &key_slot, &answer->result))
         return;
+    if (!shard_add_key(shard, is_reversal ? &link : NULL, &link_slot, &answer->result)) {
+        if (digest != NULL)
+            key_table_take_back(&shard->keys);
+        return;
+    }
 
     /* Cannot fail from here. */
     posting_record(posting, decision, time_ns, legs, &record);
@@ -155,7 +174,7 @@ static void commit(struct shard *shard, struct posting *posting,
         apply_here(shard, posting);
     }
     record.held_minor = account_table_opening(&shard->accounts, home)->held_minor;
-    stage(shard, posting, &record, key_slot);
+    stage(shard, posting, &record, key_slot, link_slot);
     answer->account_slot = posting->accounts[0].slot;
     answer->result.transaction_id = lsn;
     answer->result.time_ns = time_ns;
@@ -195,6 +214,9 @@ void shard_decide_posting(struct shard *shard, struct posting *posting,
         if (!shard_key_is_new(shard, &command, &request, digest, found, answer))
             return;
     }
+    if (posting->kind == FLORIN_REVERSE &&
+        !shard_reversal_is_next(shard, reversal_key(shard, posting), found, answer))
+        return;
     uint64_t time_ns = shard_next_time(shard, now_ns > not_before_ns ? now_ns : not_before_ns + 1);
     struct posting_decision decision = posting_decide(posting);
     answer_decision(posting, &decision, time_ns, answer);
@@ -225,6 +247,31 @@ static bool can_decide_here(const struct shard *shard, const struct posting *pos
     return true;
 }
 
+/* Whether it is known what is left of the transaction, and which number the reversal has. */
+static bool reversal_may_begin(const struct shard *shard, const struct florin_command *command,
+                               const struct account *account, const struct shard_found *found,
+                               struct shard_answer *answer)
+{
+    bool may_be = command->target_id > 0 && command->target_id <= RECORD_LSN_MAX &&
+                  command->target_id <= account->last_lsn;
+    if (may_be && found->target == SHARD_TARGET_UNKNOWN) {
+        answer->lookup = SHARD_LOOKUP_TARGET;
+        answer->lookup_lsn = command->target_id;
+        return false;
+    }
+    if (!may_be || found->target == SHARD_TARGET_NOT_FOUND ||
+        found->target != SHARD_TARGET_REVERSIBLE) {
+        answer->result.status = !may_be || found->target == SHARD_TARGET_NOT_FOUND
+                                    ? FLORIN_TRANSACTION_NOT_FOUND
+                                    : FLORIN_NOT_REVERSIBLE;
+        answer->result.field = FLORIN_FIELD_TARGET;
+        return false;
+    }
+    struct hash128 next = key_of_reversal(shard->secret, command->account, command->account_length,
+                                          command->target_id, found->reversals + 1);
+    return shard_reversal_is_next(shard, next, found, answer);
+}
+
 /* Whether the command's own account, its key and its hold let it go on. */
 static bool may_begin(const struct shard *shard, const struct florin_command *command,
                       uint64_t account_hash, uint64_t now_ns, const struct shard_found *found,
@@ -250,6 +297,9 @@ static bool may_begin(const struct shard *shard, const struct florin_command *co
         if (!shard_key_is_new(shard, command, &request, digest, found, answer))
             return false;
     }
+    if (command->kind == FLORIN_REVERSE &&
+        !reversal_may_begin(shard, command, account, found, answer))
+        return false;
     if (command->kind == FLORIN_CAPTURE &&
         shard_find_hold(shard, account, command, now_ns, found, answer) == HOLD_NONE) {
         if (answer->lookup != SHARD_LOOKUP_NONE)
@@ -270,6 +320,8 @@ void shard_execute_posting(struct shard *shard, const struct florin_command *com
     if (!may_begin(shard, command, account_hash, now_ns, found, answer))
         return;
     posting_init(shard->posting, command, shard->secret);
+    shard->posting->reversals = found->reversals;
+    shard->posting->reversed_minor = found->reversed_minor;
     shard_load_posting(shard, shard->posting);
     if (can_decide_here(shard, shard->posting))
         shard_decide_posting(shard, shard->posting, found, now_ns, 0, answer);

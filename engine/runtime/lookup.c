@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Aligned for message_put_command(). */
-enum { MESSAGE_SLOT_BYTES = (MESSAGE_COMMAND_BYTES_MAX + 7) / 8 * 8 };
-
 int lookups_init(struct lookups *lookups, uint32_t claims_max)
 {
     *lookups = (struct lookups){
@@ -24,7 +21,7 @@ int lookups_init(struct lookups *lookups, uint32_t claims_max)
     for (unsigned i = 0; i < LOOKUPS_CROWD; i++)
         lookups->crowd_head[i] = lookups->crowd_tail[i] = LOOKUP_NONE;
     lookups->pool = calloc((size_t)LOOKUPS_MAX + claims_max, sizeof(*lookups->pool));
-    lookups->messages = malloc((size_t)LOOKUPS_MAX * MESSAGE_SLOT_BYTES);
+    lookups->messages = malloc((size_t)LOOKUPS_MAX * LOOKUP_MESSAGE_BYTES);
     if (lookups->pool != NULL && lookups->messages != NULL)
         return 0;
     lookups_deinit(lookups);
@@ -101,10 +98,10 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
     bool again = lookups->free != LOOKUP_NONE;
     int32_t number = again ? lookups->free : lookups->untouched++;
     struct lookup *lookup = lookups_at(lookups, number);
-    assert(message_command_bytes(command) <= MESSAGE_SLOT_BYTES);
+    assert(message_command_bytes(command) <= LOOKUP_MESSAGE_BYTES);
     if (again)
         lookups->free = lookup->next;
-    lookup->message = lookups->messages + (size_t)number * MESSAGE_SLOT_BYTES;
+    lookup->message = lookups->messages + (size_t)number * LOOKUP_MESSAGE_BYTES;
     message_put_command(lookup->message, command, account_hash, 0);
     lookup->deadline_ns = deadline_ns;
     lookup->state = LOOKUP_WAITING;

@@ -37,6 +37,8 @@ enum {
     LOOKUPS_MAX = 4096,
     /* Lists that the accounts in line are spread over. */
     LOOKUPS_CROWD = 1024,
+    /* Of one command, aligned for message_put_command(). */
+    LOOKUP_MESSAGE_BYTES = (MESSAGE_COMMAND_BYTES_MAX + 7) / 8 * 8,
     LOOKUP_NONE = -1,
 };
 
@@ -56,6 +58,7 @@ struct lookup {
     enum shard_lookup kind;
     uint64_t lsn;
     struct hash128 digest;
+    bool is_reversal;        /* it asks for a transaction's next reversal */
     uint64_t filters_to_lsn; /* of the shard's filters then */
     /* the reader's answer */
     struct shard_found found;
@@ -69,7 +72,7 @@ struct lookup {
 /* Owned by a worker. */
 struct lookups {
     struct lookup *pool; /* LOOKUPS_MAX for commands, then claims_max for claims */
-    uint8_t *messages;   /* MESSAGE_SLOT_BYTES for each command */
+    uint8_t *messages;   /* LOOKUP_MESSAGE_BYTES for each command */
     int32_t free;        /* given back */
     int32_t untouched;   /* from here on nobody was ever taken: memory comes as it is needed */
     int32_t claims_free; /* likewise, of claims */

@@ -198,6 +198,7 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
     lookup->kind = answer->lookup;
     lookup->lsn = answer->lookup_lsn;
     lookup->digest = answer->lookup_digest;
+    lookup->is_reversal = answer->lookup_is_reversal;
     lookup->filters_to_lsn = worker->shard.key_filters->to_lsn;
     switch (answer->lookup) {
     case SHARD_LOOKUP_FILES:
@@ -213,7 +214,7 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
         if (lookup->lsn <= durable_lsn)
             read_lookup(worker, lookup);
         else
-            lookup->found.target_checked = true; /* nobody can have seen it as an id */
+            lookup->found.target = SHARD_TARGET_NOT_FOUND; /* nobody can have seen it as an id */
         return;
     case SHARD_LOOKUP_CLAIM:
         lookup->kind = SHARD_LOOKUP_NONE;
@@ -298,7 +299,7 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
         return false;
     /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
     if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
-        lookup->found.files_have_not = false;
+        shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {

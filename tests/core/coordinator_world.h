@@ -232,11 +232,12 @@ static inline bool world_execute(struct world *world, unsigned number, uint32_t 
             return false;
         assert_int_equal(answer.lookup, SHARD_LOOKUP_RECORD);
         struct record record = world_record(world, answer.lookup_lsn);
-        task->found.found = shard_record_has_key(&record, &task->command);
-        if (task->found.found)
-            task->found.answer = key_answer_of_record(&world->secret, &record, answer.lookup_lsn);
+        task->found.key.found = shard_record_has_key(&record, &task->command);
+        if (task->found.key.found)
+            task->found.key.answer =
+                key_answer_of_record(&world->secret, &record, answer.lookup_lsn);
         else
-            task->found.others[task->found.other_count++] = answer.lookup_lsn;
+            task->found.key.others[task->found.key.other_count++] = answer.lookup_lsn;
     }
 }
 

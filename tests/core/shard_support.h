@@ -214,11 +214,11 @@ static inline void look_up_record(struct ledger *ledger, const struct florin_com
     }
     assert_int_equal(ledger->logged[low].lsn, lsn);
     struct record record = logged_record(ledger, low);
-    found->found = shard_record_has_key(&record, command);
-    if (found->found)
-        found->answer = key_answer_of_record(&ledger->secret, &record, lsn);
+    found->key.found = shard_record_has_key(&record, command);
+    if (found->key.found)
+        found->key.answer = key_answer_of_record(&ledger->secret, &record, lsn);
     else
-        found->others[found->other_count++] = lsn;
+        found->key.others[found->key.other_count++] = lsn;
 }
 
 static inline void look_up_files(const struct ledger *ledger, struct hash128 digest,
@@ -234,11 +234,12 @@ static inline void look_up_files(const struct ledger *ledger, struct hash128 dig
         else
             high = middle;
     }
-    found->found = low < ledger->answer_count && ledger->answers[low].digest.high == digest.high &&
-                   ledger->answers[low].digest.low == digest.low;
-    if (found->found)
-        found->answer = ledger->answers[low];
-    found->files_have_not = !found->found;
+    found->key.found = low < ledger->answer_count &&
+                       ledger->answers[low].digest.high == digest.high &&
+                       ledger->answers[low].digest.low == digest.low;
+    if (found->key.found)
+        found->key.answer = ledger->answers[low];
+    found->key.files_have_not = !found->key.found;
 }
 
 /* --- commands ---------------------------------------------------------------------------- */

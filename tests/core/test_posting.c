@@ -1,4 +1,5 @@
-/* Postings while they are decided: what is refused, in which order, and what becomes of accounts. */
+/* Postings while they are decided: what is refused, in which order, and what becomes of accounts.
+ */
 #include "support.h"
 
 #include "engine/core/posting.h"
@@ -126,7 +127,8 @@ static void syntax__names_the_gravest_fault_of_all_legs(void **state)
         {{RIGHT, BAD_ID, BAD_ID}, FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_ACCOUNT, 1},
     };
     for (size_t i = 0; i < COUNT_OF(CASES); i++) {
-        struct florin_leg legs[3] = {leg_make("a", FLORIN_DEBIT, 2), leg_make("b", FLORIN_CREDIT, 1),
+        struct florin_leg legs[3] = {leg_make("a", FLORIN_DEBIT, 2),
+                                     leg_make("b", FLORIN_CREDIT, 1),
                                      leg_make("c", FLORIN_CREDIT, 1)};
         struct florin_command command = command_of_legs(FLORIN_POSTING, legs, 3);
         for (size_t j = 0; j < 3; j++)
@@ -343,9 +345,9 @@ static void admin__moves_money_of_frozen_accounts_not_of_closed_ones(void **stat
 static void legs_on_one_account__are_applied_in_their_order(void **state)
 {
     (void)state;
-    struct florin_leg legs[4] = {
-        leg_make("a", FLORIN_DEBIT, 900), leg_make("b", FLORIN_CREDIT, 900),
-        leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
+    struct florin_leg legs[4] = {leg_make("a", FLORIN_DEBIT, 900),
+                                 leg_make("b", FLORIN_CREDIT, 900),
+                                 leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
     legs[2].expected_version = 5;
     legs[2].has_expected_balance = true;
     legs[2].expected_balance_minor = 1000;
@@ -422,9 +424,9 @@ static void decimals__count_in_the_currency_of_each_account(void **state)
 static void posting__balances_in_every_currency_by_itself(void **state)
 {
     (void)state;
-    struct florin_leg legs[4] = {
-        leg_make("d", FLORIN_DEBIT, 100), leg_make("y1", FLORIN_DEBIT, 7),
-        leg_make("d2", FLORIN_CREDIT, 100), leg_make("y2", FLORIN_CREDIT, 7)};
+    struct florin_leg legs[4] = {leg_make("d", FLORIN_DEBIT, 100), leg_make("y1", FLORIN_DEBIT, 7),
+                                 leg_make("d2", FLORIN_CREDIT, 100),
+                                 leg_make("y2", FLORIN_CREDIT, 7)};
     struct florin_command command = command_of_legs(FLORIN_POSTING, legs, 4);
     struct posting *posting = posting_make(&command);
     give_state(&posting->accounts[1], "JPY", 0);
@@ -627,9 +629,9 @@ static void command__comes_back_from_a_posting(void **state)
     command.to_length = 0;
     command.expected_to_version = 0;
     check_back(&command);
-    struct florin_leg legs[4] = {
-        leg_make("a", FLORIN_DEBIT, 900), leg_make("b", FLORIN_CREDIT, 900),
-        leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
+    struct florin_leg legs[4] = {leg_make("a", FLORIN_DEBIT, 900),
+                                 leg_make("b", FLORIN_CREDIT, 900),
+                                 leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
     legs[2].has_expected_balance = true;
     legs[2].expected_balance_minor = -3;
     legs[3].expected_version = 8;
