@@ -68,6 +68,7 @@ static void end_process(struct simulation *simulation)
     if (ledger == NULL)
         return;
     count_life(simulation);
+    protocol_eye_see_crash(simulation);
     for (unsigned i = 0; i < simulation->worker_count; i++)
         worker_detach(simulation->workers[i].worker);
     simulation->worker_count = SIM_WORKERS_MAX; /* the channel of the closing mark is nobody's */
