@@ -272,8 +272,9 @@ struct florin_command {
 
 /* What became of it. `balance_minor`, `version` are the account's after an applied command, and
  * at the moment of the refusal for a refused one. Of a posting they are those of the first leg's
- * account, after all legs; of one that was refused, of the account of the leg that `leg` names. A
- * hold and its end show in balance_minor what is available (balance - held), for that is what they
+ * account, after all legs; of one that was refused, of the account of the leg that `leg` names (a
+ * balance of 0 when that has another currency than the first leg's, in which a result counts). A
+ * hold and its void show in balance_minor what is available (balance - held), for that is what they
  * change. A transaction with all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the
  * version is the last durable one. Zero where there is no such account.
  */
