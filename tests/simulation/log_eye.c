@@ -36,6 +36,9 @@ static void see_record(struct simulation *simulation, uint64_t lsn, const struct
         .status = (enum florin_status)record->status,
         .target_id = record->target_lsn,
         .key_length = record->key_length,
+        .minimum = record->minimum_balance_minor,
+        .account_status = (enum florin_account_status)record->account_status,
+        .metadata_length = record->metadata_length,
         .leg_count = 1,
         .legs = {{.account = workload_account(simulation, record->id, record->id_length),
                   .direction = (enum florin_direction)record->direction,
@@ -47,6 +50,9 @@ static void see_record(struct simulation *simulation, uint64_t lsn, const struct
         seen->legs[0].direction = record->kind == FLORIN_DEPOSIT ? FLORIN_CREDIT : FLORIN_DEBIT;
     if (record->key_length > 0 && record->key_length <= REFERENCE_KEY_MAX)
         memcpy(seen->key, record->key, record->key_length);
+    memcpy(seen->currency, record->currency, FLORIN_CURRENCY_MAX);
+    if (record->metadata_length > 0 && record->metadata_length <= REFERENCE_METADATA_MAX)
+        memcpy(seen->metadata, record->metadata, record->metadata_length);
     for (uint8_t i = 0; i < record->leg_count && seen->leg_count < REFERENCE_LEGS_MAX; i++) {
         struct record_leg leg;
         at = record_next_leg(at, &leg);

@@ -161,7 +161,7 @@ void reference_answer(struct reference *reference, uint32_t number,
     struct answer *answer = &reference->answers[reference->answer_count++];
     *answer = (struct answer){.attempt = number, .durable_lsn = durable_lsn, .result = *result};
     answer->result.metadata = NULL;
-    if (result->metadata_length > 0 && result->metadata_length <= METADATA_COPY)
+    if (result->metadata_length > 0 && result->metadata_length <= REFERENCE_METADATA_MAX)
         memcpy(answer->metadata, result->metadata, result->metadata_length);
 }
 

@@ -32,6 +32,7 @@ enum {
     REFERENCE_NO_ACCOUNT = 255,
     REFERENCE_LEGS_MAX = 8,
     REFERENCE_KEY_MAX = 16,
+    REFERENCE_METADATA_MAX = 64,
 };
 
 /* One account's part of a record. */
@@ -52,6 +53,12 @@ struct reference_record {
     uint64_t target_id;
     unsigned key_length;
     char key[REFERENCE_KEY_MAX];
+    /* opening, change: what the account is afterwards */
+    char currency[FLORIN_CURRENCY_MAX + 1];
+    int64_t minimum;
+    enum florin_account_status account_status;
+    unsigned metadata_length;
+    char metadata[REFERENCE_METADATA_MAX];
     unsigned leg_count; /* at least 1: the account that the record is of */
     struct reference_leg legs[REFERENCE_LEGS_MAX];
 };

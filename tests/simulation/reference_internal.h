@@ -19,7 +19,7 @@
 
 __extension__ typedef __int128 wide; /* many amounts add up in it */
 
-enum { ACCOUNTS_MAX = 64, METADATA_COPY = 64, NO_ATTEMPT = -1 };
+enum { ACCOUNTS_MAX = 64, NO_ATTEMPT = -1 };
 
 enum fate {
     FLYING,  /* no answer yet */
@@ -47,7 +47,7 @@ struct answer {
     uint32_t attempt;
     uint64_t durable_lsn;
     struct florin_result result; /* but for the metadata */
-    char metadata[METADATA_COPY];
+    char metadata[REFERENCE_METADATA_MAX];
 };
 
 struct state {
@@ -88,8 +88,7 @@ struct entry {
     enum florin_status status;
     uint64_t lsn;
     uint64_t time_ns;
-    unsigned leg; /* refused */
-    unsigned shown; /* the account that version and balance are of */
+    unsigned leg; /* refused: version and balance are of its account */
     uint64_t version;
     int64_t balance;
     int64_t amount;
@@ -163,6 +162,10 @@ struct ruling {
 
 struct ruling rule(const struct reference *reference, const struct attempt *attempt,
                    const struct view *view);
+
+/* The balance that the refusal of a leg shows: none in another currency than the first leg's. */
+int64_t refused_balance(const struct reference *reference, const struct attempt *attempt,
+                        unsigned leg, int64_t balance);
 
 /* The hold of this account with this id; NULL: there is none. */
 struct hold *find_hold(const struct reference *reference, unsigned account, uint64_t id);

@@ -150,8 +150,15 @@ static enum florin_field field_between(const struct reference *reference,
                     &other_amount);
     if (amount != other_amount)
         return FLORIN_FIELD_AMOUNT;
-    return command->expected_version != other->expected_version ? FLORIN_FIELD_EXPECTED_VERSION
-                                                                : FLORIN_FIELD_NONE;
+    bool same = command->expected_version == other->expected_version &&
+                command->as_admin == other->as_admin &&
+                command->has_expected_balance == other->has_expected_balance &&
+                (!command->has_expected_balance ||
+                 command->expected_balance_minor == other->expected_balance_minor);
+    if (same)
+        return FLORIN_FIELD_NONE;
+    return other->has_expected_balance ? FLORIN_FIELD_EXPECTED_BALANCE
+                                       : FLORIN_FIELD_EXPECTED_VERSION;
 }
 
 static void judge_seen_key(const struct reference *reference, const struct answer *answer)
@@ -219,7 +226,7 @@ static void judge_placed(const struct reference *reference, const struct answer 
         (applied && result->amount_minor != entry->amount) ||
         (!applied && result->leg != entry->leg))
         complain_of(reference, answer, "the log says something else");
-    if (!has_currency(reference, entry->shown, result))
+    if (!has_currency(reference, entry->account, result))
         complain_of(reference, answer, "another currency");
 }
 
@@ -352,7 +359,8 @@ static void judge_unplaced(const struct reference *reference, const struct answe
                      : remembers && attempt->key != REFERENCE_NO_KEY && !is_dry)
         complain_of(reference, answer, "it has no record");
     else if (result->balance_minor !=
-             (applied ? balance_after(attempt, &view.states[0], &ruling) : view.states[leg].balance))
+             (applied ? balance_after(attempt, &view.states[0], &ruling)
+                      : refused_balance(reference, attempt, leg, view.states[leg].balance)))
         complain_of(reference, answer, "another balance at this version");
     if (attempt->key != REFERENCE_NO_KEY && reference->keys[attempt->key].known &&
         reference->keys[attempt->key].entry.lsn <= attempt->floor_lsn &&

@@ -39,13 +39,41 @@ static bool is_content(const struct attempt *attempt, const struct reference_rec
     return true;
 }
 
+/* Whether a record says that the account is this afterwards. */
+static bool describes(const struct reference_record *record, const char *currency,
+                      const struct state *state)
+{
+    return strcmp(record->currency, currency) == 0 && record->minimum == state->minimum &&
+           record->account_status == state->status &&
+           record->metadata_length == state->metadata_length &&
+           (state->metadata_length == 0 ||
+            memcmp(record->metadata, state->metadata, state->metadata_length) == 0);
+}
+
+static struct state opened(const struct florin_command *opening)
+{
+    return (struct state){
+        .balance = opening->amount_minor,
+        .minimum = opening->minimum_balance_minor,
+        .metadata = opening->metadata,
+        .metadata_length = opening->metadata_length,
+    };
+}
+
 /* Whether amounts and status are what the command comes to now. */
 static bool comes_out_so(const struct reference *reference, const struct attempt *attempt,
                          const struct reference_record *record)
 {
+    const struct state first = opened(&attempt->command);
     if (attempt->command.kind == FLORIN_OPEN_ACCOUNT)
-        return attempt->command.amount_minor == record->legs[0].amount;
+        return attempt->command.amount_minor == record->legs[0].amount &&
+               describes(record, attempt->command.currency, &first);
     struct view view = view_now(reference, attempt);
+    if (attempt->command.kind == FLORIN_CHANGE_ACCOUNT) {
+        const struct state after = changed(&attempt->command, &view.states[0]);
+        if (!describes(record, reference->accounts[attempt->account].opening.currency, &after))
+            return false;
+    }
     if (record->status == FLORIN_HOLD_RESOLVED)
         view.hold_is_active = false;
     struct ruling ruling = rule(reference, attempt, &view);
@@ -142,14 +170,11 @@ static void apply_opening(struct reference *reference, const struct attempt *att
         return;
     }
     account->opening = *opening;
-    const struct state first = {
-        .lsn = record->lsn,
-        .time_ns = record->time_ns,
-        .balance = opening->amount_minor,
-        .minimum = opening->minimum_balance_minor,
-        .metadata = opening->metadata,
-        .metadata_length = opening->metadata_length,
-    };
+    struct state first = opened(opening);
+    first.lsn = record->lsn;
+    first.time_ns = record->time_ns;
+    if (!describes(record, opening->currency, &first))
+        reference_complain(reference, "LSN %" PRIu64 " opens another account", record->lsn);
     push_state(account, &first);
     reference->flows[decimals_of(account)] += first.balance;
     expect(reference, record, 0, account);
@@ -192,6 +217,8 @@ static void apply_still(struct reference *reference, const struct florin_command
     struct state after = account->states[account->version];
     if (record->kind == FLORIN_CHANGE_ACCOUNT) {
         after = changed(command, &after);
+        if (!describes(record, account->opening.currency, &after))
+            reference_complain(reference, "LSN %" PRIu64 " makes another change", record->lsn);
     } else if (record->kind == FLORIN_HOLD) {
         reference->holds = reference_grow(reference->holds, &reference->hold_max,
                                           reference->hold_count + 1, sizeof *reference->holds);
@@ -257,11 +284,10 @@ static void take_command(struct reference *reference, struct attempt *attempt,
         return;
     unsigned leg = ruling.leg;
     entry->leg = leg;
-    entry->shown = attempt->legs[leg];
     entry->amount = ruling.amounts[0];
     if (ruling.status != FLORIN_APPLIED) {
         entry->version = view.versions[leg];
-        entry->balance = view.states[leg].balance;
+        entry->balance = refused_balance(reference, attempt, leg, view.states[leg].balance);
         if (attempt->key == REFERENCE_NO_KEY)
             reference_complain(reference, "LSN %" PRIu64 " remembers a refusal without a key",
                                record->lsn);
@@ -290,8 +316,7 @@ void take_record(struct reference *reference, const struct reference_record *rec
                           .kind = record->kind,
                           .status = record->status,
                           .lsn = record->lsn,
-                          .time_ns = record->time_ns,
-                          .shown = number};
+                          .time_ns = record->time_ns};
     if (found == NO_ATTEMPT && record->kind != FLORIN_EXPIRE)
         found = find_unanswered(reference, record);
     check_times(reference, record);

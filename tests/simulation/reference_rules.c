@@ -51,6 +51,14 @@ struct florin_leg leg_of(const struct attempt *attempt, unsigned leg)
     return own;
 }
 
+int64_t refused_balance(const struct reference *reference, const struct attempt *attempt,
+                        unsigned leg, int64_t balance)
+{
+    const struct account *own = &reference->accounts[attempt->legs[0]];
+    const struct account *refused = &reference->accounts[attempt->legs[leg]];
+    return strcmp(own->opening.currency, refused->opening.currency) == 0 ? balance : 0;
+}
+
 struct hold *find_hold(const struct reference *reference, unsigned account, uint64_t id)
 {
     for (size_t i = 0; i < reference->hold_count; i++) {
