@@ -144,8 +144,14 @@ static void commit(struct shard *shard, struct posting *posting,
     struct account *home = account_of(shard, &posting->accounts[0]);
     uint64_t lsn = shard_next_lsn(shard);
     uint32_t key_slot;
-    if (!shard_add_key(shard, digest, &key_slot, &answer->result))
+    if (!shard_add_key(shard, digest, &key_slot, &answer->result)) {
+        /* What was decided does not happen, so that it is not shown either. */
+        *answer = (struct shard_answer){.result = {.user_data = posting->user_data,
+                                                   .kind = posting->kind,
+                                                   .status = answer->result.status}};
+        shard_answer_with_account(shard, home, answer);
         return;
+    }
 
     /* Cannot fail from here. */
     posting_record(posting, decision, time_ns, legs, &record);
