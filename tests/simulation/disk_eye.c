@@ -134,6 +134,11 @@ static void see_recovered(struct simulation *simulation, const char *line)
         count(simulation->counters, COUNT_torn_at_segment_start);
     if (number_behind(line, "segments=") >= 5)
         count(simulation->counters, COUNT_many_segments);
+    for (uint64_t i = lsn + 1; i <= number_behind(line, "last_lsn="); i++) {
+        const struct reference_record *record = log_eye_record(simulation, i);
+        if (record != NULL && record->leg_count > 1 && !simulation->is_copy)
+            count(simulation->counters, COUNT_legs_replayed);
+    }
     if (lsn > 0)
         count(simulation->counters, COUNT_checkpoint_loaded);
     if (lsn > 0 && lsn < simulation->damaged_lsn)

@@ -213,6 +213,8 @@ void reference_settle(struct reference *reference, uint64_t last_lsn, reference_
         take_record(reference, record);
         reference->settled_lsn = lsn;
     }
+    for (size_t i = reference->attempts_settled; i < reference->attempt_count; i++)
+        reference->attempts[i].was_in_doubt |= reference->attempts[i].fate == DOUBT;
     for (size_t i = 0; i < reference->answer_count; i++)
         judge_answer(reference, &reference->answers[i]);
     reference->answer_count = 0;

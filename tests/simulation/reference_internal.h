@@ -36,6 +36,7 @@ struct attempt {
     enum florin_status malformed;
     enum fate fate;
     bool is_in_log;         /* its record was found */
+    bool was_in_doubt;
     uint64_t floor_version; /* shown before it was sent */
     uint64_t floor_lsn;
     bool key_was_used; /* as an answer had told before it was sent */
@@ -83,6 +84,7 @@ struct hold {
 /* What is told of a command by a record, as an answer says it. */
 struct entry {
     int64_t attempt;
+    bool is_guess; /* nobody was told: another one with the same key may be meant as well */
     unsigned account;
     enum florin_command_kind kind;
     enum florin_status status;
@@ -179,6 +181,10 @@ struct state changed(const struct florin_command *command, const struct state *b
 /* --- reference_log.c: the records of the log, one after the other */
 
 void take_record(struct reference *reference, const struct reference_record *record);
+
+/* Counts a capture that was refused because its hold expired meanwhile. */
+void note_race(const struct reference *reference, const struct attempt *attempt,
+               enum florin_status status);
 
 /* --- reference_judge.c: answers against what the log says */
 

@@ -161,7 +161,29 @@ static enum florin_field field_between(const struct reference *reference,
                                        : FLORIN_FIELD_EXPECTED_VERSION;
 }
 
-static void judge_seen_key(const struct reference *reference, const struct answer *answer)
+/* Of two commands with one key that both could have made the record, an answer tells which it
+ * was. */
+static void guess_again(struct reference *reference, const struct answer *answer)
+{
+    const struct attempt *asked = &reference->attempts[answer->attempt];
+    struct entry *entry = &reference->keys[asked->key].entry;
+    const struct attempt *guess = &reference->attempts[entry->attempt];
+    bool reused = answer->result.status == FLORIN_KEY_REUSED;
+    enum florin_field field = reused ? answer->result.field : FLORIN_FIELD_NONE;
+    if (!entry->is_guess || field_between(reference, guess, asked) == field)
+        return;
+    for (size_t i = 0; i < reference->attempt_count; i++) {
+        const struct attempt *other = &reference->attempts[i];
+        if (other->key == asked->key && !other->command.dry_run && other->was_in_doubt &&
+            other->command.kind == entry->kind && other->floor_lsn < entry->lsn &&
+            field_between(reference, other, asked) == field) {
+            entry->attempt = (int64_t)i;
+            return;
+        }
+    }
+}
+
+static void judge_seen_key(struct reference *reference, const struct answer *answer)
 {
     const struct attempt *attempt = &reference->attempts[answer->attempt];
     const struct key *key = &reference->keys[attempt->key];
@@ -173,6 +195,7 @@ static void judge_seen_key(const struct reference *reference, const struct answe
         complain_of(reference, answer, "the key was not used there");
         return;
     }
+    guess_again(reference, answer);
     enum florin_field field =
         field_between(reference, &reference->attempts[entry->attempt], attempt);
     if (field != (reused ? result->field : FLORIN_FIELD_NONE) ||
@@ -352,6 +375,7 @@ static void judge_unplaced(const struct reference *reference, const struct answe
         return;
     }
     const struct ruling ruling = rule(reference, attempt, &view);
+    note_race(reference, attempt, result->status);
     bool remembers = result->status >= FLORIN_ACCOUNT_FROZEN && result->status < FLORIN_ACCOUNTS_FULL;
     if (ruling.status != result->status || (!applied && ruling.leg != leg))
         complain_of(reference, answer, florin_status_code(ruling.status));

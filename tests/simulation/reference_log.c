@@ -267,6 +267,15 @@ static void note_key(struct reference *reference, unsigned number, const struct 
     key->entry = *entry;
 }
 
+void note_race(const struct reference *reference, const struct attempt *attempt,
+               enum florin_status status)
+{
+    const struct hold *hold = find_hold(reference, attempt->account, attempt->command.target_id);
+    if (status == FLORIN_HOLD_RESOLVED && hold != NULL && hold->ended_by == FLORIN_EXPIRE &&
+        hold->ended_lsn > attempt->floor_lsn)
+        count(reference->counters, COUNT_capture_lost_to_expiry);
+}
+
 static void take_command(struct reference *reference, struct attempt *attempt,
                          const struct reference_record *record, struct entry *entry)
 {
@@ -275,6 +284,7 @@ static void take_command(struct reference *reference, struct attempt *attempt,
     if (record->status == FLORIN_HOLD_RESOLVED && view.hold_is_active)
         view.hold_is_active = view.hold->expires_ns == 0 || view.hold->expires_ns > record->time_ns;
     struct ruling ruling = rule(reference, attempt, &view);
+    note_race(reference, attempt, record->status);
     if (ruling.status != record->status)
         reference_complain(reference,
                            "LSN %" PRIu64 " of account %u, kind %u, has status %s; it should be %s",
@@ -328,6 +338,7 @@ void take_record(struct reference *reference, const struct reference_record *rec
     } else {
         struct attempt *attempt = &reference->attempts[found];
         entry.attempt = found;
+        entry.is_guess = find_answered(reference, record->lsn) == NO_ATTEMPT;
         if (attempt->is_in_log || attempt->floor_lsn >= record->lsn || !is_content(attempt, record))
             reference_complain(reference,
                                "LSN %" PRIu64 " of account %u is of a command that is not there",
