@@ -75,7 +75,8 @@ static void draw_commands(struct plan *plan, struct random *random)
     plan->retry_percent = (unsigned)random_between(random, 0, 40);
     plan->expected_percent = (unsigned)random_between(random, 0, 50);
     plan->other_body_percent = (unsigned)random_between(random, 0, 20);
-    plan->several_percent = random_percent(random, 20) ? 0 : (unsigned)random_between(random, 10, 80);
+    plan->several_percent =
+        random_percent(random, 20) ? 0 : (unsigned)random_between(random, 10, 80);
     plan->dry_percent = rare(random, 10);
     for (unsigned i = 0; i < SIM_SEVERAL; i++)
         plan->weights[i] = (unsigned)random_between(random, i == 0, 8);

@@ -82,8 +82,7 @@ void protocol_eye_see_round(struct simulation *simulation, unsigned number)
 bool protocol_eye_is_resolving(const struct simulation *simulation)
 {
     return simulation->ledger != NULL && simulation->ledger->worker_count > 1 &&
-           (waits_for_resolve(simulation) ||
-            (postings(simulation) == 0 && claims(simulation) > 0));
+           (waits_for_resolve(simulation) || (postings(simulation) == 0 && claims(simulation) > 0));
 }
 
 void protocol_eye_see_crash(struct simulation *simulation)

@@ -139,8 +139,8 @@ void reference_answer(struct reference *reference, uint32_t number,
     if (result->kind != attempt->command.kind)
         reference_complain(reference, "account %u: an answer of another kind", attempt->account);
     attempt->fate = fate_of(attempt, result);
-    if (attempt->fate == DOUBT && (attempt->command.kind == FLORIN_READ_ACCOUNT ||
-                                   attempt->malformed != FLORIN_APPLIED))
+    if (attempt->fate == DOUBT &&
+        (attempt->command.kind == FLORIN_READ_ACCOUNT || attempt->malformed != FLORIN_APPLIED))
         reference_complain(reference, "account %u: unknown, but nothing can have happened",
                            attempt->account);
     if (attempt->fate == KNOWN && result->transaction_id <= attempt->floor_lsn)

@@ -91,8 +91,8 @@ void reference_crash(struct reference *reference);
 void reference_restart(struct reference *reference, uint64_t last_lsn);
 
 /* After reference_restart(): every account was read, and nothing is in flight. Judges all that was
- * answered since the last time, by the log up to `last_lsn`; what is still in doubt of earlier lives
- * is explained now, or will never be. */
+ * answered since the last time, by the log up to `last_lsn`; what is still in doubt of earlier
+ * lives is explained now, or will never be. */
 void reference_settle(struct reference *reference, uint64_t last_lsn, reference_log log,
                       void *context);
 

@@ -14,7 +14,6 @@
 
 #include <stddef.h>
 
-
 #include "simulation/reference.h"
 
 __extension__ typedef __int128 wide; /* many amounts add up in it */
@@ -35,7 +34,7 @@ struct attempt {
     unsigned life;
     enum florin_status malformed;
     enum fate fate;
-    bool is_in_log;         /* its record was found */
+    bool is_in_log; /* its record was found */
     bool was_in_doubt;
     uint64_t floor_version; /* shown before it was sent */
     uint64_t floor_lsn;

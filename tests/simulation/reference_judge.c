@@ -10,8 +10,8 @@ static void complain_of(const struct reference *reference, const struct answer *
     const struct attempt *attempt = &reference->attempts[answer->attempt];
     const struct florin_result *result = &answer->result;
     reference_complain(reference,
-                       "account %u, kind %u: answered %s, transaction %" PRIu64
-                       ", version %" PRIu64 ", balance %" PRId64 "%s: %s",
+                       "account %u, kind %u: answered %s, transaction %" PRIu64 ", version %" PRIu64
+                       ", balance %" PRId64 "%s: %s",
                        attempt->account, (unsigned)attempt->command.kind,
                        florin_status_code(result->status), result->transaction_id, result->version,
                        result->balance_minor, result->replayed ? ", again" : "", what);
@@ -77,7 +77,8 @@ static void judge_details(const struct reference *reference, const struct answer
                            result->minimum_balance_minor, (unsigned)result->account_status,
                            (int)result->metadata_length, answer->metadata, state->balance,
                            state->held, state->minimum, (unsigned)state->status,
-                           (int)state->metadata_length, state->metadata_length > 0 ? state->metadata : "");
+                           (int)state->metadata_length,
+                           state->metadata_length > 0 ? state->metadata : "");
 }
 
 static void judge_read(const struct reference *reference, const struct answer *answer)
@@ -85,9 +86,8 @@ static void judge_read(const struct reference *reference, const struct answer *a
     const struct florin_result *result = &answer->result;
     const struct account *account =
         &reference->accounts[reference->attempts[answer->attempt].account];
-    const struct state *state =
-        find_shown(reference, answer, reference->attempts[answer->attempt].account,
-                   result->version);
+    const struct state *state = find_shown(
+        reference, answer, reference->attempts[answer->attempt].account, result->version);
     bool is_absent = result->status == FLORIN_ACCOUNT_NOT_FOUND;
     if (state == NULL || (is_absent && result->version == 0))
         return;
@@ -293,8 +293,8 @@ static bool view_beside(const struct reference *reference, const struct answer *
     const struct state *state = find_shown(reference, answer, number, version);
     if (state == NULL)
         return false;
-    *view = (struct view){.hold = find_hold(reference, attempt->account,
-                                            attempt->command.target_id)};
+    *view =
+        (struct view){.hold = find_hold(reference, attempt->account, attempt->command.target_id)};
     for (unsigned i = 0; i < attempt->leg_count; i++) {
         view->is_seen[i] = attempt->legs[i] == number;
         view->versions[i] = version;
@@ -376,7 +376,8 @@ static void judge_unplaced(const struct reference *reference, const struct answe
     }
     const struct ruling ruling = rule(reference, attempt, &view);
     note_race(reference, attempt, result->status);
-    bool remembers = result->status >= FLORIN_ACCOUNT_FROZEN && result->status < FLORIN_ACCOUNTS_FULL;
+    bool remembers =
+        result->status >= FLORIN_ACCOUNT_FROZEN && result->status < FLORIN_ACCOUNTS_FULL;
     if (ruling.status != result->status || (!applied && ruling.leg != leg))
         complain_of(reference, answer, florin_status_code(ruling.status));
     else if (applied ? !is_dry && !changes_nothing(attempt, &view.states[leg])

@@ -25,7 +25,8 @@ static bool is_content(const struct attempt *attempt, const struct reference_rec
     bool applied = record->status == FLORIN_APPLIED;
     if (attempt->account != record->legs[0].account || command->kind != record->kind ||
         command->target_id != record->target_id || command->key_length != record->key_length ||
-        memcmp(record->key, command->key_length > 0 ? command->key : "", command->key_length) != 0 ||
+        memcmp(record->key, command->key_length > 0 ? command->key : "", command->key_length) !=
+            0 ||
         command->dry_run)
         return false;
     if (!applied)
@@ -118,8 +119,8 @@ static struct state *push_state(struct account *account, const struct state *sta
     return &account->states[account->version];
 }
 
-static void expect(struct reference *reference, const struct reference_record *record,
-                   unsigned leg, const struct account *account)
+static void expect(struct reference *reference, const struct reference_record *record, unsigned leg,
+                   const struct account *account)
 {
     const struct reference_leg *written = &record->legs[leg];
     const struct state *state = &account->states[account->version];
@@ -136,8 +137,9 @@ static void check_time(struct reference *reference, const struct reference_recor
 {
     struct account *account = &reference->accounts[number];
     if (account->last_time_ns >= record->time_ns)
-        reference_complain(reference, "account %u: LSN %" PRIu64 " is not younger than the one before",
-                           number, record->lsn);
+        reference_complain(reference,
+                           "account %u: LSN %" PRIu64 " is not younger than the one before", number,
+                           record->lsn);
     account->last_time_ns = record->time_ns;
 }
 
@@ -224,8 +226,10 @@ static void apply_still(struct reference *reference, const struct florin_command
                                           reference->hold_count + 1, sizeof *reference->holds);
         entry->expires_ns =
             command->expires_in_ns > 0 ? record->time_ns + command->expires_in_ns : 0;
-        reference->holds[reference->hold_count++] = (struct hold){
-            .id = record->lsn, .account = number, .amount = amount, .expires_ns = entry->expires_ns};
+        reference->holds[reference->hold_count++] = (struct hold){.id = record->lsn,
+                                                                  .account = number,
+                                                                  .amount = amount,
+                                                                  .expires_ns = entry->expires_ns};
         after.held += amount;
     } else {
         end_hold(find_hold(reference, number, record->target_id), record, &after);
@@ -242,14 +246,15 @@ static void apply_expiry(struct reference *reference, const struct reference_rec
     const struct hold *hold = find_hold(reference, record->legs[0].account, record->target_id);
     if (hold == NULL || hold->ended_lsn != 0 || hold->expires_ns == 0 ||
         hold->expires_ns > record->time_ns || hold->amount != record->legs[0].amount) {
-        reference_complain(reference, "LSN %" PRIu64 " ends hold %" PRIu64 ", whose time is not over",
+        reference_complain(reference,
+                           "LSN %" PRIu64 " ends hold %" PRIu64 ", whose time is not over",
                            record->lsn, record->target_id);
         return;
     }
-    count(reference->counters, hold->id <= reference->recovered_lsn &&
-                                       record->lsn > reference->recovered_lsn
-                                   ? COUNT_expired_after_restart
-                                   : COUNT_expired_before_restart);
+    count(reference->counters,
+          hold->id <= reference->recovered_lsn && record->lsn > reference->recovered_lsn
+              ? COUNT_expired_after_restart
+              : COUNT_expired_before_restart);
     apply_still(reference, NULL, record, hold->amount, entry);
 }
 
@@ -259,9 +264,9 @@ static void note_key(struct reference *reference, unsigned number, const struct 
 {
     struct key *key = &reference->keys[number];
     if (key->known || (key->lsn != 0 && key->lsn != entry->lsn))
-        reference_complain(reference,
-                           "key %u of account %u took effect at LSN %" PRIu64 " and at LSN %" PRIu64,
-                           number, entry->account, key->lsn, entry->lsn);
+        reference_complain(
+            reference, "key %u of account %u took effect at LSN %" PRIu64 " and at LSN %" PRIu64,
+            number, entry->account, key->lsn, entry->lsn);
     key->known = true;
     key->lsn = entry->lsn;
     key->entry = *entry;
@@ -312,9 +317,8 @@ static void take_command(struct reference *reference, struct attempt *attempt,
     const struct account *own = &reference->accounts[attempt->account];
     const struct state *state = &own->states[own->version];
     entry->version = own->version;
-    entry->balance = state->balance - (is_still && record->kind != FLORIN_CHANGE_ACCOUNT
-                                           ? state->held
-                                           : 0);
+    entry->balance =
+        state->balance - (is_still && record->kind != FLORIN_CHANGE_ACCOUNT ? state->held : 0);
 }
 
 void take_record(struct reference *reference, const struct reference_record *record)

@@ -103,7 +103,6 @@ static void object(struct ruling *ruling, enum florin_status status, unsigned le
         *ruling = (struct ruling){.status = status, .leg = leg};
 }
 
-
 /* What each leg asks of its account. */
 static void object_to_leg(const struct attempt *attempt, const struct view *view, unsigned leg,
                           struct ruling *ruling)
@@ -127,8 +126,8 @@ static void object_to_leg(const struct attempt *attempt, const struct view *view
         object(ruling, FLORIN_BALANCE_CONDITION, leg);
 }
 
-static void object_to_hold(const struct attempt *attempt,
-                           const struct view *view, int64_t amount, struct ruling *ruling)
+static void object_to_hold(const struct attempt *attempt, const struct view *view, int64_t amount,
+                           struct ruling *ruling)
 {
     enum florin_command_kind kind = attempt->command.kind;
     if (kind != FLORIN_CAPTURE && kind != FLORIN_VOID)

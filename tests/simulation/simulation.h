@@ -82,7 +82,7 @@ struct plan {
     unsigned retry_percent;    /* of changes with key */
     unsigned expected_percent; /* of changes */
     unsigned other_body_percent;
-    unsigned several_percent; /* of changes: kinds with legs, holds, changes of accounts */
+    unsigned several_percent;      /* of changes: kinds with legs, holds, changes of accounts */
     unsigned weights[SIM_SEVERAL]; /* of these, in the order of workload_legs.c */
     unsigned dry_percent;
     unsigned weight_worker, weight_client, weight_disk, weight_background, weight_time;
@@ -165,7 +165,7 @@ struct workload {
     struct sim_hold holds[SIM_HOLDS_MAX];
     unsigned hold_count;
     char currencies[SIM_ACCOUNTS_MAX][FLORIN_CURRENCY_MAX + 1]; /* as answers have told; "" */
-    uint64_t sent; /* commands of the workload */
+    uint64_t sent;                                              /* commands of the workload */
     uint64_t pause_until_ns;
     /* of this life, that of the newest command */
     struct sim_effect effects[SIM_ACCOUNTS_MAX][SIM_WORKERS_MAX];
@@ -266,7 +266,8 @@ void workload_settled(struct simulation *simulation);
 /* The process has ended. */
 void workload_crash(struct simulation *simulation);
 
-/* --- workload_legs.c: transfers, postings, batches, holds, captures, voids, changes ------------ */
+/* --- workload_legs.c: transfers, postings, batches, holds, captures, voids, changes ------------
+ */
 
 struct sim_draft workload_draw_several(struct simulation *simulation, unsigned account);
 

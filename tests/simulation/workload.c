@@ -333,10 +333,14 @@ static void count_status(struct simulation *simulation, const struct florin_resu
         enum florin_status status;
         enum counter counter;
     } of_status[] = {
-        {FLORIN_COMMIT_UNKNOWN, COUNT_commit_unknown}, {FLORIN_NOT_COMMITTED, COUNT_not_committed},
-        {FLORIN_STORAGE_FULL, COUNT_storage_full},     {FLORIN_KEY_REUSED, COUNT_key_reused},
-        {FLORIN_ACCOUNT_EXISTS, COUNT_account_exists}, {FLORIN_KEYS_FULL, COUNT_keys_full},
-        {FLORIN_HOLD_RESOLVED, COUNT_hold_resolved},   {FLORIN_ACCOUNT_FROZEN, COUNT_refused_frozen},
+        {FLORIN_COMMIT_UNKNOWN, COUNT_commit_unknown},
+        {FLORIN_NOT_COMMITTED, COUNT_not_committed},
+        {FLORIN_STORAGE_FULL, COUNT_storage_full},
+        {FLORIN_KEY_REUSED, COUNT_key_reused},
+        {FLORIN_ACCOUNT_EXISTS, COUNT_account_exists},
+        {FLORIN_KEYS_FULL, COUNT_keys_full},
+        {FLORIN_HOLD_RESOLVED, COUNT_hold_resolved},
+        {FLORIN_ACCOUNT_FROZEN, COUNT_refused_frozen},
     };
     for (size_t i = 0; i < sizeof of_status / sizeof of_status[0]; i++) {
         if (of_status[i].status == result->status)
@@ -382,10 +386,8 @@ static void note_result(struct simulation *simulation, const struct sim_attempt 
         result->transaction_id == 0)
         return;
     count(simulation->counters, COUNT_hold_made);
-    workload->holds[workload->hold_count++ % SIM_HOLDS_MAX] =
-        (struct sim_hold){.account = attempt->account,
-                          .id = result->transaction_id,
-                          .amount = result->amount_minor};
+    workload->holds[workload->hold_count++ % SIM_HOLDS_MAX] = (struct sim_hold){
+        .account = attempt->account, .id = result->transaction_id, .amount = result->amount_minor};
 }
 
 /* Whether changes are refused for want of disk, and taken again. */
@@ -468,8 +470,7 @@ void workload_answer(struct simulation *simulation, const struct florin_result *
     uint32_t number = (uint32_t)result->user_data;
     trace(simulation, "answer", number, (uint64_t)result->status << 32 | result->version,
           result->transaction_id);
-    reference_answer(simulation->reference, number, result,
-                     florin_durable_lsn(simulation->ledger));
+    reference_answer(simulation->reference, number, result, florin_durable_lsn(simulation->ledger));
     if (simulation->failed)
         return;
     const struct sim_attempt *attempt = &simulation->workload.attempts[number];

@@ -72,8 +72,7 @@ static unsigned draw_leg_account(struct simulation *simulation, const struct sim
     return draw_other(simulation, account);
 }
 
-static void draw_conditions(struct simulation *simulation, unsigned account,
-                            struct florin_leg *leg)
+static void draw_conditions(struct simulation *simulation, unsigned account, struct florin_leg *leg)
 {
     struct random *random = &simulation->random;
     uint64_t shown = reference_version(simulation->reference, account);
