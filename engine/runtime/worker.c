@@ -270,8 +270,8 @@ static void publish_statistics(struct worker *worker)
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->lookups.count == worker->lookups.claim_count &&
-           worker->self->outstanding == 0 && !worker->committing &&
+           worker->lookups.count == worker->lookups.claim_count && worker->self->outstanding == 0 &&
+           !worker->committing &&
            (log_failed(worker->ledger->log) != 0 ||
             (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
              worker->participant.count == 0));

@@ -51,7 +51,7 @@ struct queue {
 
 struct standing {
     uint64_t hash;
-    uint32_t task;  /* WORLD_TASKS_MAX: a claim */
+    uint32_t task; /* WORLD_TASKS_MAX: a claim */
     uint32_t claim;
 };
 
@@ -234,8 +234,7 @@ static inline bool world_execute(struct world *world, unsigned number, uint32_t 
         struct record record = world_record(world, answer.lookup_lsn);
         task->found.found = shard_record_has_key(&record, &task->command);
         if (task->found.found)
-            task->found.answer =
-                key_answer_of_record(&world->secret, &record, answer.lookup_lsn);
+            task->found.answer = key_answer_of_record(&world->secret, &record, answer.lookup_lsn);
         else
             task->found.others[task->found.other_count++] = answer.lookup_lsn;
     }

@@ -184,9 +184,8 @@ static void replay_record(struct copy *copy, const struct world *world, uint64_t
     struct record_leg leg;
     const uint8_t *at = record.leg_bytes;
     uint64_t hash = hash_account(&world->secret, record.id, record.id_length);
-    assert_int_equal(
-        shard_replay(&copy->shards[shard_of(hash, world->count)], &record, hash, lsn),
-        SHARD_REPLAY_APPLIED);
+    assert_int_equal(shard_replay(&copy->shards[shard_of(hash, world->count)], &record, hash, lsn),
+                     SHARD_REPLAY_APPLIED);
     for (uint8_t i = 0; i < record.leg_count; i++) {
         at = record_next_leg(at, &leg);
         hash = hash_account(&world->secret, leg.id, leg.id_length);

@@ -1,70 +1,6 @@
-/* Postings while they are decided: what is refused, in which order, and what becomes of accounts. */
-#include "support.h"
-
-#include "engine/core/posting.h"
-
-static struct hash_secret secret;
-
-static struct florin_leg leg_make(const char *account, enum florin_direction direction,
-                                  int64_t amount)
-{
-    return (struct florin_leg){
-        .account = account,
-        .account_length = strlen(account),
-        .direction = direction,
-        .amount_minor = amount,
-    };
-}
-
-static struct florin_command command_of_legs(enum florin_command_kind kind,
-                                             const struct florin_leg *legs, size_t count)
-{
-    return (struct florin_command){
-        .kind = kind,
-        .account = legs[0].account,
-        .account_length = legs[0].account_length,
-        .legs = legs,
-        .leg_count = count,
-    };
-}
-
-static struct florin_command transfer_make(const char *from, const char *to, int64_t amount)
-{
-    return (struct florin_command){
-        .kind = FLORIN_TRANSFER,
-        .account = from,
-        .account_length = strlen(from),
-        .to = to,
-        .to_length = strlen(to),
-        .amount_minor = amount,
-    };
-}
-
-/* An account of 1000 minor units at version 5. */
-static void give_state(struct posting_account *account, const char *code, uint8_t exponent)
-{
-    account->exists = true;
-    account->status = FLORIN_STATE_OPEN;
-    account->currency = (struct currency){.exponent = exponent};
-    memcpy(account->currency.code, code, strlen(code));
-    account->balance_minor = 1000;
-    account->floor_minor = 0;
-    account->version = 5;
-    account->last_lsn = 77;
-}
-
-static struct posting *posting_make(const struct florin_command *command)
-{
-    static struct posting posting;
-    enum florin_field field;
-    uint8_t leg;
-    assert_int_equal(posting_check(command, &field, &leg), FLORIN_APPLIED);
-    memset(&posting, 0xa5, sizeof(posting)); /* nothing is taken from the posting before */
-    posting_init(&posting, command, &secret);
-    for (uint8_t i = 0; i < posting.account_count; i++)
-        give_state(&posting.accounts[i], "USD", 2);
-    return &posting;
-}
+/* Postings while they are decided: what is refused, in which order, and what becomes of accounts.
+ */
+#include "posting_support.h"
 
 static void check_decision(struct posting *posting, enum florin_status status,
                            enum florin_field field, uint8_t leg)
@@ -126,7 +62,8 @@ static void syntax__names_the_gravest_fault_of_all_legs(void **state)
         {{RIGHT, BAD_ID, BAD_ID}, FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_ACCOUNT, 1},
     };
     for (size_t i = 0; i < COUNT_OF(CASES); i++) {
-        struct florin_leg legs[3] = {leg_make("a", FLORIN_DEBIT, 2), leg_make("b", FLORIN_CREDIT, 1),
+        struct florin_leg legs[3] = {leg_make("a", FLORIN_DEBIT, 2),
+                                     leg_make("b", FLORIN_CREDIT, 1),
                                      leg_make("c", FLORIN_CREDIT, 1)};
         struct florin_command command = command_of_legs(FLORIN_POSTING, legs, 3);
         for (size_t j = 0; j < 3; j++)
@@ -343,9 +280,9 @@ static void admin__moves_money_of_frozen_accounts_not_of_closed_ones(void **stat
 static void legs_on_one_account__are_applied_in_their_order(void **state)
 {
     (void)state;
-    struct florin_leg legs[4] = {
-        leg_make("a", FLORIN_DEBIT, 900), leg_make("b", FLORIN_CREDIT, 900),
-        leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
+    struct florin_leg legs[4] = {leg_make("a", FLORIN_DEBIT, 900),
+                                 leg_make("b", FLORIN_CREDIT, 900),
+                                 leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
     legs[2].expected_version = 5;
     legs[2].has_expected_balance = true;
     legs[2].expected_balance_minor = 1000;
@@ -422,9 +359,9 @@ static void decimals__count_in_the_currency_of_each_account(void **state)
 static void posting__balances_in_every_currency_by_itself(void **state)
 {
     (void)state;
-    struct florin_leg legs[4] = {
-        leg_make("d", FLORIN_DEBIT, 100), leg_make("y1", FLORIN_DEBIT, 7),
-        leg_make("d2", FLORIN_CREDIT, 100), leg_make("y2", FLORIN_CREDIT, 7)};
+    struct florin_leg legs[4] = {leg_make("d", FLORIN_DEBIT, 100), leg_make("y1", FLORIN_DEBIT, 7),
+                                 leg_make("d2", FLORIN_CREDIT, 100),
+                                 leg_make("y2", FLORIN_CREDIT, 7)};
     struct florin_command command = command_of_legs(FLORIN_POSTING, legs, 4);
     struct posting *posting = posting_make(&command);
     give_state(&posting->accounts[1], "JPY", 0);
@@ -508,137 +445,6 @@ static void capture__takes_the_hold_or_a_part_of_it(void **state)
     }
 }
 
-/* --- requests ---------------------------------------------------------------------------- */
-
-static struct florin_command rich_transfer(void)
-{
-    struct florin_command command = transfer_make("alice", "bob", 49);
-    command.user_data = 9;
-    command.key = "key";
-    command.key_length = 3;
-    command.amount_is_decimal = true;
-    command.amount_scale = 1;
-    command.expected_version = 3;
-    command.expected_to_version = 4;
-    command.expected_by_precondition = true;
-    command.has_expected_balance = true;
-    command.expected_balance_minor = 5;
-    command.expected_balance_scale = 1;
-    command.as_admin = true;
-    return command;
-}
-
-static void request__differs_by_everything_that_is_asked(void **state)
-{
-    (void)state;
-    struct florin_leg legs[2] = {leg_make("a", FLORIN_DEBIT, 10), leg_make("b", FLORIN_CREDIT, 10)};
-    struct florin_command variants[24];
-    struct florin_leg other[8][2];
-    size_t count = 0;
-    for (size_t i = 0; i < 11; i++)
-        variants[i] = rich_transfer();
-    variants[1].amount_minor++;
-    variants[2].amount_scale++;
-    variants[3].expected_version++;
-    variants[4].expected_to_version++;
-    variants[5].expected_by_precondition = false;
-    variants[6].has_expected_balance = false;
-    variants[7].expected_balance_minor++;
-    variants[8].as_admin = false;
-    variants[9].to = "bod";
-    variants[10].kind = FLORIN_CAPTURE;
-    variants[11] = variants[10];
-    variants[11].target_id = 7;
-    variants[12] = variants[10];
-    variants[12].to_length = 0;
-    count = 13;
-    for (size_t i = 0; i < 8; i++) {
-        memcpy(other[i], legs, sizeof(legs));
-        variants[count + i] = command_of_legs(FLORIN_POSTING, other[i], 2);
-    }
-    other[1][0].amount_minor++;
-    other[2][1].direction = FLORIN_DEBIT;
-    other[3][1].account = "c";
-    other[4][1].expected_version = 1;
-    other[5][0].has_expected_balance = true;
-    other[6][0] = legs[1];
-    other[6][1] = legs[0];
-    variants[count + 7].kind = FLORIN_BATCH;
-    count += 8;
-    for (size_t i = 0; i < count; i++) {
-        assert_int_not_equal(posting_request(&variants[i]), 0);
-        for (size_t j = 0; j < count; j++) {
-            bool same = posting_request(&variants[i]) == posting_request(&variants[j]);
-            assert_int_equal(same, i == j);
-        }
-    }
-}
-
-/* Holds and voids have no receiver: what stands there was never looked at. */
-static void request__of_a_hold_does_not_read_a_receiver(void **state)
-{
-    (void)state;
-    struct florin_command command = rich_transfer();
-    command.kind = FLORIN_HOLD;
-    uint64_t digest = posting_request(&command);
-    command.to = NULL;
-    command.to_length = 4096;
-    assert_int_equal(posting_request(&command), digest);
-    command.expires_in_ns = 1;
-    assert_int_not_equal(posting_request(&command), digest);
-    command.kind = FLORIN_VOID;
-    command.target_id = 1;
-    digest = posting_request(&command);
-    command.target_id = 2;
-    assert_int_not_equal(posting_request(&command), digest);
-}
-
-static void check_back(const struct florin_command *command)
-{
-    struct posting *posting = posting_make(command);
-    struct florin_leg legs[FLORIN_LEGS_MAX];
-    struct florin_command back;
-    enum florin_field field;
-    uint8_t leg;
-    posting_command(posting, legs, &back);
-    assert_int_equal(posting_check(&back, &field, &leg), FLORIN_APPLIED);
-    assert_int_equal(posting_request(&back), posting_request(command));
-    assert_int_equal(back.user_data, command->user_data);
-    assert_int_equal(back.dry_run, command->dry_run);
-    assert_int_equal(back.key_length, command->key_length);
-    if (command->key_length > 0)
-        assert_memory_equal(back.key, command->key, command->key_length);
-    assert_int_equal(back.account_length, command->account_length);
-    assert_memory_equal(back.account, command->account, command->account_length);
-}
-
-static void command__comes_back_from_a_posting(void **state)
-{
-    (void)state;
-    struct florin_command command = rich_transfer();
-    check_back(&command);
-    /* what its kind does not read is no part of it */
-    command.target_id = 12;
-    command.expires_in_ns = 13;
-    command.dry_run = true;
-    check_back(&command);
-    command.kind = FLORIN_CAPTURE;
-    check_back(&command);
-    command.to_length = 0;
-    command.expected_to_version = 0;
-    check_back(&command);
-    struct florin_leg legs[4] = {
-        leg_make("a", FLORIN_DEBIT, 900), leg_make("b", FLORIN_CREDIT, 900),
-        leg_make("a", FLORIN_CREDIT, 50), leg_make("b", FLORIN_DEBIT, 50)};
-    legs[2].has_expected_balance = true;
-    legs[2].expected_balance_minor = -3;
-    legs[3].expected_version = 8;
-    command = command_of_legs(FLORIN_POSTING, legs, 4);
-    check_back(&command);
-    command.kind = FLORIN_BATCH;
-    check_back(&command);
-}
-
 int main(void)
 {
     hash_secret_init(&secret, "a directory's seed", 18);
@@ -656,9 +462,6 @@ int main(void)
         cmocka_unit_test(posting__balances_in_every_currency_by_itself),
         cmocka_unit_test(posting__of_64_legs_adds_up_beyond_64_bits),
         cmocka_unit_test(capture__takes_the_hold_or_a_part_of_it),
-        cmocka_unit_test(request__differs_by_everything_that_is_asked),
-        cmocka_unit_test(request__of_a_hold_does_not_read_a_receiver),
-        cmocka_unit_test(command__comes_back_from_a_posting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
