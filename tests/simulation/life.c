@@ -120,6 +120,7 @@ static int create_ledger(struct simulation *simulation, unsigned workers)
     options.workers = workers;
     options.accounts_max = plan->accounts_max;
     options.keys_memory = plan->keys_memory;
+    options.holds_max = 4096; /* one shard may get them all */
     options.checkpoint_bytes = plan->checkpoint_bytes;
     options.checkpoint_seconds = plan->checkpoint_seconds;
     options.retain_bytes = plan->retain_bytes;
