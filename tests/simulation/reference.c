@@ -284,7 +284,7 @@ void reference_peek(struct reference *reference, unsigned number,
         return;
     if (result->status != FLORIN_APPLIED || result->version < account->shown ||
         result->version < account->version ||
-        (result->version == account->version &&
+        (state != NULL && result->version == account->version &&
          (result->balance_minor != state->balance || result->held_minor != state->held ||
           result->minimum_balance_minor != state->minimum ||
           result->account_status != state->status ||
