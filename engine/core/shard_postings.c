@@ -155,14 +155,21 @@ static void commit(struct shard *shard, struct posting *posting,
     bool is_reversal = posting->kind == FLORIN_REVERSE && decision->status == FLORIN_APPLIED;
     struct hash128 link = {0};
     uint32_t key_slot;
-    uint32_t link_slot;
+    uint32_t link_slot = SHARD_NO_SLOT;
     if (is_reversal)
         link = reversal_key(shard, posting);
-    if (!shard_add_key(shard, digest, &key_slot, &answer->result))
-        return;
-    if (!shard_add_key(shard, is_reversal ? &link : NULL, &link_slot, &answer->result)) {
-        if (digest != NULL)
+    bool has_room = shard_add_key(shard, digest, &key_slot, &answer->result);
+    if (has_room && is_reversal) {
+        has_room = shard_add_key(shard, &link, &link_slot, &answer->result);
+        if (!has_room && digest != NULL)
             key_table_take_back(&shard->keys);
+    }
+    if (!has_room) {
+        /* What was decided does not happen, so that it is not shown either. */
+        *answer = (struct shard_answer){.result = {.user_data = posting->user_data,
+                                                   .kind = posting->kind,
+                                                   .status = answer->result.status}};
+        shard_answer_with_account(shard, home, answer);
         return;
     }
 

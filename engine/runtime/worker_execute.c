@@ -77,6 +77,8 @@ static struct florin_result expired_result(struct worker *worker, const struct w
     result.balance_minor = 0;
     result.transaction_id = 0;
     result.replayed = false;
+    result.metadata = NULL; /* the waiter keeps the text, and its place may be taken before */
+    result.metadata_length = 0;
     return result;
 }
 
@@ -164,6 +166,7 @@ void worker_settle(struct worker *worker, int32_t number, const struct shard_ans
 {
     struct waiter *waiter = waiters_at(&worker->waiters, number);
     waiter->result = answer->result;
+    waiters_keep_metadata(&worker->waiters, number);
     waiter->account_slot = answer->account_slot;
     waiter->staged = answer->staged;
     waiter->raised = answer->raised;

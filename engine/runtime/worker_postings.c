@@ -268,12 +268,30 @@ void worker_expire_postings(struct worker *worker, uint64_t now_ns)
 
 /* --- holds ---------------------------------------------------------------------------------- */
 
+/* Nobody waits for these records, but they are not durable yet: from place `first` of the stage. */
+static void note_expired(struct worker *worker, uint32_t first)
+{
+    const struct shard_stage *stage = &worker->shard.stage;
+    uint64_t deadline_ns = clock_monotonic_ns() + worker->ledger->commit_timeout_ns;
+    for (uint32_t i = first; i < stage->record_count; i++) {
+        const struct shard_staged *staged = &stage->records[i];
+        struct record record;
+        size_t size = record_decode(stage->bytes + staged->offset,
+                                    stage->byte_count - staged->offset, &record);
+        assert(size > 0);
+        waiters_note(&worker->waiters, worker->self->outstanding, staged->account_slot,
+                     record.version, 1, SHARD_LSN_PROVISIONAL | i, deadline_ns);
+    }
+}
+
 void worker_expire_holds(struct worker *worker)
 {
     if (worker->shard.holds.heap_count == 0 || ledger_state(worker->ledger) != LEDGER_READY)
         return;
     worker->shard.storage_is_full = log_writable(worker->ledger->log) != 0;
-    (void)shard_expire_holds(&worker->shard, clock_wall_ns());
+    uint32_t first = worker->shard.stage.record_count;
+    if (shard_expire_holds(&worker->shard, clock_wall_ns()) > 0)
+        note_expired(worker, first);
 }
 
 uint64_t worker_next_expiry_ns(const struct worker *worker)

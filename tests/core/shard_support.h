@@ -242,6 +242,17 @@ static inline void look_up_files(const struct ledger *ledger, struct hash128 dig
     found->key.files_have_not = !found->key.found;
 }
 
+/* The first record of the log has LSN 1, or there is none such. */
+static inline void look_up_target(const struct ledger *ledger, const struct florin_command *command,
+                                  uint64_t lsn, struct shard_found *found)
+{
+    found->target = SHARD_TARGET_NOT_FOUND;
+    if (lsn > ledger->logged_count)
+        return;
+    struct record record = logged_record(ledger, lsn - 1);
+    found->target = shard_target_of_record(&record, command);
+}
+
 /* --- commands ---------------------------------------------------------------------------- */
 
 /* Executes it once, with what was found so far. */
@@ -274,6 +285,8 @@ static inline struct shard_answer run(struct ledger *ledger, const struct florin
         assert_false(answer.staged);
         if (answer.lookup == SHARD_LOOKUP_RECORD)
             look_up_record(ledger, command, answer.lookup_lsn, &found);
+        else if (answer.lookup == SHARD_LOOKUP_TARGET)
+            look_up_target(ledger, command, answer.lookup_lsn, &found);
         else
             look_up_files(ledger, answer.lookup_digest, &found);
     }
