@@ -63,7 +63,8 @@ static void claim__does_not_wait_for_who_waits_for_it(void **state)
     struct ledger_sim *sim = *state;
     struct texts texts;
     struct ledger_sim_texts deposit;
-    unsigned first = 0, second = 0;
+    unsigned first = 0;
+    unsigned second = 0;
     pair_of_one_crowd(sim, &first, &second);
     (void)stop_line(sim, first, "stop");
     const unsigned accounts[] = {account_of(sim, 0, 0), first, second};
