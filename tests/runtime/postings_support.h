@@ -64,11 +64,11 @@ struct texts {
     char ids[FLORIN_LEGS_MAX][16];
 };
 
-static inline struct florin_command transfer(unsigned payer, unsigned to, const char *key,
-                                             int64_t amount, struct texts *texts)
+static inline struct florin_command transfer(unsigned from, unsigned to, const char *key,
+                                             int64_t amount_minor, struct texts *texts)
 {
     struct florin_command command =
-        ledger_sim_posting(FLORIN_TRANSFER, payer, key, amount, &texts->from);
+        ledger_sim_posting(FLORIN_TRANSFER, from, key, amount_minor, &texts->from);
     struct florin_command receiver = ledger_sim_read(to, &texts->to);
     command.to = receiver.account;
     command.to_length = receiver.account_length;
