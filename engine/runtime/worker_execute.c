@@ -277,10 +277,7 @@ void worker_execute_again(struct worker *worker, const struct florin_command *co
 {
     uint64_t hash =
         hash_account(&worker->ledger->secret, command->account, command->account_length);
-    struct lookup *lookup = wait_in_line(worker, command, hash, number, deadline_ns);
-    /* its answer is in some record; until it is found, what came of the key is not known */
-    if (lookup != NULL)
-        lookup->kind = SHARD_LOOKUP_RECORD;
+    (void)wait_in_line(worker, command, hash, number, deadline_ns);
 }
 
 /* --- look-ups ------------------------------------------------------------------------------- */

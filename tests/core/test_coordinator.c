@@ -383,7 +383,9 @@ static void account__opened_after_its_claim_belongs_to_the_next_posting(void **s
 {
     (void)state;
     struct world *world = world_create(2, 1);
-    char home[WORLD_ID_BYTES], late[WORLD_ID_BYTES], there[WORLD_ID_BYTES];
+    char home[WORLD_ID_BYTES];
+    char late[WORLD_ID_BYTES];
+    char there[WORLD_ID_BYTES];
     id_in_shard(world, 0, 0, home);
     id_in_shard(world, 0, 1, late);
     id_in_shard(world, 1, 0, there);
@@ -440,7 +442,8 @@ static void hot_account__is_given_in_the_order_of_the_line(void **state)
     enum { CLAIMS = 40 };
     struct world *world = world_create(2, 2);
     struct task *transfers[CLAIMS];
-    char hot[WORLD_ID_BYTES], from[WORLD_ID_BYTES];
+    char hot[WORLD_ID_BYTES];
+    char from[WORLD_ID_BYTES];
     id_in_shard(world, 0, 0, hot);
     (void)task_of(world, FLORIN_OPEN_ACCOUNT, hot, NULL, 0);
     for (unsigned i = 0; i < CLAIMS; i++) {
@@ -472,7 +475,8 @@ static void duplicate__that_was_under_way_gets_the_first_answer(void **state)
     (void)state;
     for (unsigned seed = 0; seed < 20; seed++) {
         struct world *world = world_create(2, seed);
-        char home[WORLD_ID_BYTES], there[WORLD_ID_BYTES];
+        char home[WORLD_ID_BYTES];
+        char there[WORLD_ID_BYTES];
         struct task *tasks[5];
         id_in_shard(world, 1, 0, home);
         id_in_shard(world, 0, 0, there);

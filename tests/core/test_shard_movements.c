@@ -172,7 +172,10 @@ struct keyed {
     enum florin_field field;
 };
 
-static struct florin_leg pair[2], unbalanced[2], picky[3], batch[2];
+static struct florin_leg pair[2];
+static struct florin_leg unbalanced[2];
+static struct florin_leg picky[3];
+static struct florin_leg batch[2];
 
 static void make_legs(void)
 {
@@ -323,45 +326,45 @@ static void check_same(const struct florin_result *first, const struct shard_ans
 
 static void retry__of_every_kind_gets_the_first_answer_wherever_its_key_is(void **state)
 {
-    struct ledger *ledger = *state;
+    struct ledger *live = *state;
     struct keyed keyed[KEYED_MAX + 1];
     struct florin_result first[KEYED_MAX];
-    set_up_accounts(ledger);
+    set_up_accounts(live);
     unsigned count = 0;
-    for (; keyed_make(ledger, count, &keyed[count]); count++) {
-        struct shard_answer answer = run(ledger, &keyed[count].command);
+    for (; keyed_make(live, count, &keyed[count]); count++) {
+        struct shard_answer answer = run(live, &keyed[count].command);
         if (answer.result.status != keyed[count].status ||
             answer.result.field != keyed[count].field || answer.result.leg != keyed[count].leg)
             fail_msg("command %u: status %d, field %d, leg %u", count, (int)answer.result.status,
                      (int)answer.result.field, answer.result.leg);
         assert_true(answer.staged);
-        seal(ledger);
+        seal(live);
         first[count] = answer.result;
         first[count].transaction_id =
-            shard_final_lsn(answer.result.transaction_id, ledger->sealed_first_lsn);
-        struct shard_answer again = run(ledger, &keyed[count].command);
+            shard_final_lsn(answer.result.transaction_id, live->sealed_first_lsn);
+        struct shard_answer again = run(live, &keyed[count].command);
         check_same(&first[count], &again, count);
     }
     assert_int_equal(count, KEYED_MAX);
     /* later, from memory; from the key file; after a restart, from both */
     for (unsigned round = 0; round < 4; round++) {
         if (round == 1) {
-            make_key_file(ledger, ledger->next_lsn - 1);
-            assert_int_not_equal(shard_forget_keys(&ledger->shard, UINT32_MAX), 0);
+            make_key_file(live, live->next_lsn - 1);
+            assert_int_not_equal(shard_forget_keys(&live->shard, UINT32_MAX), 0);
         }
-        struct ledger *asked = round < 2 ? ledger : ledger_create();
+        struct ledger *second = round < 2 ? live : ledger_create();
         if (round >= 2) {
-            copy_log(asked, ledger);
+            copy_log(second, live);
             if (round == 3)
-                make_key_file(asked, asked->next_lsn - 1);
-            replay_log(ledger, 1, &asked, 1, false);
+                make_key_file(second, second->next_lsn - 1);
+            replay_log(live, 1, &second, 1, false);
         }
         for (unsigned i = 0; i < KEYED_MAX; i++) {
-            struct shard_answer again = run(asked, &keyed[i].command);
+            struct shard_answer again = run(second, &keyed[i].command);
             check_same(&first[i], &again, i);
         }
-        if (asked != ledger)
-            ledger_destroy(asked);
+        if (second != live)
+            ledger_destroy(second);
     }
 }
 

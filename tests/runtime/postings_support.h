@@ -65,10 +65,10 @@ struct texts {
 };
 
 static inline struct florin_command transfer(unsigned from, unsigned to, const char *key,
-                                             int64_t amount, struct texts *texts)
+                                             int64_t amount_minor, struct texts *texts)
 {
     struct florin_command command =
-        ledger_sim_posting(FLORIN_TRANSFER, from, key, amount, &texts->from);
+        ledger_sim_posting(FLORIN_TRANSFER, from, key, amount_minor, &texts->from);
     struct florin_command receiver = ledger_sim_read(to, &texts->to);
     command.to = receiver.account;
     command.to_length = receiver.account_length;
