@@ -381,7 +381,9 @@ void florin_client_close(struct florin_client *client);
 
 /* Hands over up to `count` commands, in order, and returns how many were taken; fewer when a
  * queue is full: reap, then submit the rest. Commands on one account take effect in the order
- * of submission. A command that is malformed is taken and answered. Thread: the client's. */
+ * of submission; only a posting, which may have to wait for accounts of other workers, takes effect
+ * at some moment before its result, and commands on its accounts that are submitted meanwhile may
+ * come before it. A command that is malformed is taken and answered. Thread: the client's. */
 size_t florin_submit(struct florin_client *client, const struct florin_command *commands,
                      size_t count);
 

@@ -86,6 +86,35 @@ static void claim__does_not_wait_for_who_waits_for_it(void **state)
     check_balances(sim);
 }
 
+/* The log fails in the very round in which a posting has all its accounts. */
+static void log_failure__before_the_decision_shows_the_durable_version(void **state)
+{
+    struct ledger_sim *sim = *state;
+    struct texts texts;
+    struct ledger_sim_texts deposit;
+    unsigned mine = account_of(sim, 0, 0);
+    uint64_t version = read_account(sim, mine).version;
+    sim_disk_hold_completions(sim->disk, true);
+    submit(sim, ledger_sim_posting(FLORIN_DEPOSIT, mine, NULL, 1, &deposit), 1);
+    expect_nothing(sim);
+    submit(sim, transfer(mine, account_of(sim, 1, 0), NULL, 7, &texts), 2);
+    worker_round(sim->workers[0]);
+    worker_round(sim->workers[1]);
+    assert_int_equal(coordinator_at(&sim->workers[0]->coordinator, 0)->state, COORDINATED_CLAIMING);
+    sim_disk_fail(sim->disk, 1, EIO, true);
+    sim_disk_hold_completions(sim->disk, false);
+    worker_round(sim->workers[0]);
+    assert_int_not_equal(log_failed(sim->ledger->log), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct florin_result result;
+        assert_int_equal(worker_reap(sim->workers[0], &result, 1), 1);
+        assert_int_equal(result.status,
+                         result.user_data == 1 ? FLORIN_COMMIT_UNKNOWN : FLORIN_NOT_COMMITTED);
+        assert_int_equal(result.version, version);
+    }
+    sim_disk_fail(sim->disk, 0, 0, false);
+}
+
 /* What is known of an account while a posting that pays into it is not durable: the version before,
  * whether the posting is of this worker alone, of this one and others, or of another one. */
 static void version__of_the_other_account_is_the_durable_one(void **state)
@@ -204,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         postings_test(deadline__of_a_posting_that_waits_for_an_account),
         postings_test(claim__does_not_wait_for_who_waits_for_it),
+        postings_test(log_failure__before_the_decision_shows_the_durable_version),
         postings_test(version__of_the_other_account_is_the_durable_one),
         postings_test(hold__ends_by_its_time_and_survives_a_restart_before),
         postings_test(hold__that_cannot_end_does_not_keep_the_worker_busy),
