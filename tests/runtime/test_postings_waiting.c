@@ -183,6 +183,35 @@ static void hold__ends_by_its_time_and_survives_a_restart_before(void **state)
     }
 }
 
+/* Nobody waits for the records of ends by time, which are not durable for all that. */
+static void hold__that_has_ended_does_not_raise_the_durable_version(void **state)
+{
+    struct ledger_sim *sim = *state;
+    struct ledger_sim_texts texts;
+    unsigned account = account_of(sim, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct florin_command hold = ledger_sim_posting(FLORIN_HOLD, account, NULL, 300, &texts);
+        hold.expires_in_ns = MILLISECOND_NS;
+        assert_int_equal(ledger_sim_run(sim, &hold).status, FLORIN_APPLIED);
+    }
+    uint64_t version = read_account(sim, account).version;
+    assert_int_equal(read_account(sim, account).held_minor, 600);
+    ledger_sim_settle(sim);
+    sim_disk_hold_completions(sim->disk, true);
+    virtual_clock_advance(UINT64_C(2) * MILLISECOND_NS);
+    expect_nothing(sim);
+    struct florin_result result;
+    submit(sim, ledger_sim_posting(FLORIN_DEPOSIT, account, NULL, 1, &texts), 1);
+    expect_nothing(sim);
+    virtual_clock_advance((uint64_t)(TIMEOUT_MS + 1) * MILLISECOND_NS);
+    assert_true(ledger_sim_take(sim, &result));
+    assert_int_equal(result.status, FLORIN_COMMIT_UNKNOWN);
+    assert_int_equal(result.version, version);
+    sim_disk_hold_completions(sim->disk, false);
+    ledger_sim_settle(sim);
+    assert_int_equal(read_account(sim, account).version, version + 3);
+}
+
 /* There is no disk for its end: the worker tries again now and then, and not all the time. */
 static void hold__that_cannot_end_does_not_keep_the_worker_busy(void **state)
 {
@@ -237,6 +266,7 @@ int main(void)
         postings_test(log_failure__before_the_decision_shows_the_durable_version),
         postings_test(version__of_the_other_account_is_the_durable_one),
         postings_test(hold__ends_by_its_time_and_survives_a_restart_before),
+        postings_test(hold__that_has_ended_does_not_raise_the_durable_version),
         postings_test(hold__that_cannot_end_does_not_keep_the_worker_busy),
         postings_test(capture__to_another_worker_takes_the_hold),
     };
