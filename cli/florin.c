@@ -127,5 +127,12 @@ int main(int argc, char **argv)
     if (reading.command == NULL)
         return (int)wrong("what shall it do?", "");
     code = check_words(reading.command, &call);
-    return code != EXIT_OK ? (int)code : (int)reading.command->run(&call);
+    if (code == EXIT_OK)
+        code = reading.command->run(&call);
+    /* What was asked for and did not arrive is no success. */
+    if (fflush(stdout) != 0 && code == EXIT_OK) {
+        fprintf(stderr, "florin: the output cannot be written\n");
+        code = EXIT_IO;
+    }
+    return (int)code;
 }
