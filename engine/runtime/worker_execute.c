@@ -340,11 +340,11 @@ static void take_finished(struct worker *worker)
 void worker_serve_lookups(struct worker *worker)
 {
     struct lookups *lookups = &worker->lookups;
+    worker->line_moves = false;
     if (lookups->count == 0)
         return;
     bool passed[LOOKUPS_CROWD] = {false}; /* somebody of these accounts still waits */
     int32_t before = LOOKUP_NONE;
-    worker->line_moves = false;
     take_finished(worker);
     for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
         struct lookup *lookup = lookups_at(lookups, number);
