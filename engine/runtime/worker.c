@@ -418,7 +418,8 @@ int worker_wait_ms(struct worker *worker)
     uint64_t posting_ns = worker_next_posting_ns(worker);
     if (posting_ns < deadline_ns)
         deadline_ns = posting_ns;
-    bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;
+    /* the end of a commit under way comes by the channel */
+    bool mark_wanted = worker->mark_wanted && !worker->committing && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
     if (deadline_ns == UINT64_MAX)

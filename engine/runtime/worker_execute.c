@@ -295,13 +295,17 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
         return true;
     }
     message_get_command(lookup->message, &message);
-    if (!shard_stage_has_room(&worker->shard) || !coordinator_has_room(&worker->coordinator, 1))
+    if (!shard_stage_has_room(&worker->shard))
         return false;
     /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
     if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
         shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
+    /* Without room it waits; but not when postings under way may stand behind it. */
+    if (answer.lookup == SHARD_LOOKUP_SHARDS && worker->lookups.claim_count == 0 &&
+        !coordinator_has_room(&worker->coordinator, 1))
+        return false;
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
         worker_begin_posting(worker, &message.command, &lookup->found, lookup->waiter,
                              lookup->deadline_ns);
