@@ -56,6 +56,11 @@ void endpoint_destroy(struct endpoint *endpoint);
 bool endpoint_send(struct endpoint *endpoint, unsigned worker, const struct florin_command *command,
                    uint64_t account_hash, uint64_t submitted_ns);
 
+/* Whether endpoint_send() would leave a quarter of the rings for others: asked by those who send in
+ * bulk. */
+bool endpoint_has_ample_room(struct endpoint *endpoint, unsigned worker,
+                             const struct florin_command *command);
+
 /* true: there was something new for that worker; wake it. */
 bool endpoint_publish(struct endpoint *endpoint, unsigned worker);
 
