@@ -98,12 +98,27 @@ void answer_refuse(struct answer *answer, enum error_code code, const struct ans
 {
     open_error(answer, code, NULL, style);
     member_code(answer);
-    if (code == ERROR_PAYLOAD_TOO_LARGE)
-        json_text_member_unsigned(&answer->body, "limit", FLORIN_BODY_MAX);
-    if (code == ERROR_UNSUPPORTED_MEDIA_TYPE)
-        json_text_member_string(&answer->body, "supported", "application/json");
     answer->retry_after = error_code_describe(code)->http_status == 503 ||
                           error_code_describe(code)->http_status == 429;
+    close_error(answer);
+}
+
+void answer_too_large(struct answer *answer, size_t limit, const struct answer_style *style)
+{
+    open_error(answer, ERROR_PAYLOAD_TOO_LARGE, NULL, style);
+    member_code(answer);
+    json_text_member_unsigned(&answer->body, "limit", limit);
+    close_error(answer);
+}
+
+void answer_unsupported(struct answer *answer, const char *media_types,
+                        const struct answer_style *style)
+{
+    char message[REQUEST_MESSAGE_MAX];
+    snprintf(message, sizeof(message), "The body must be %s in UTF-8", media_types);
+    open_error(answer, ERROR_UNSUPPORTED_MEDIA_TYPE, message, style);
+    member_code(answer);
+    json_text_member_string(&answer->body, "supported", media_types);
     close_error(answer);
 }
 

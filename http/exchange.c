@@ -15,6 +15,7 @@
 
 #include "account_request.h"
 #include "backup_stream.h"
+#include "batch.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
@@ -52,6 +53,10 @@ static void refuse(struct exchange *exchange, enum error_code code)
         withdraw_refuse(&answer, code);
     else if (code == ERROR_METHOD_NOT_ALLOWED)
         answer_method_not_allowed(&answer, route_allow(exchange->match.route), &exchange->style);
+    else if (code == ERROR_PAYLOAD_TOO_LARGE)
+        answer_too_large(&answer, route_body_max(exchange->match.route), &exchange->style);
+    else if (code == ERROR_UNSUPPORTED_MEDIA_TYPE)
+        answer_unsupported(&answer, route_media_types(exchange->match.route), &exchange->style);
     else
         answer_refuse(&answer, code, &exchange->style);
     if (code == ERROR_METHOD_NOT_ALLOWED)
@@ -238,6 +243,30 @@ static void post_withdraw(struct exchange *exchange)
     submit(exchange, &command);
 }
 
+/* Its items have keys and versions of their own. */
+static bool check_batch_headers(const struct exchange *exchange, struct request_fault *fault)
+{
+    if (exchange->headers.has_key)
+        return request_fault_set(fault, "Idempotency-Key",
+                                 "Each item of a batch has a key of its own");
+    if (exchange->headers.has_if_match)
+        return request_fault_set(fault, "If-Match",
+                                 "Each item of a batch has a version of its own");
+    return true;
+}
+
+static void post_batch(struct exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
+    struct request_fault fault;
+    if (!check_batch_headers(exchange, &fault))
+        refuse_fault(exchange, &fault);
+    else if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING)
+        refuse_recovering(exchange);
+    else if (!batch_start(worker, exchange->request, &exchange->style, exchange->headers.content))
+        refuse(exchange, ERROR_TOO_MANY_REQUESTS);
+}
+
 static void answer_status(struct exchange *exchange, const char *status)
 {
     struct answer answer;
@@ -366,11 +395,14 @@ static bool check_request(struct exchange *exchange)
     const h2o_req_t *request = exchange->request;
     struct request_fault fault;
     bool takes_body = exchange->match.route != ROUTE_CHECKPOINT && is_post(exchange);
-    if (request->entity.len > FLORIN_BODY_MAX) {
+    bool takes_content = exchange->headers.content == REQUEST_CONTENT_JSON ||
+                         (exchange->match.route == ROUTE_BATCH &&
+                          exchange->headers.content != REQUEST_CONTENT_FOREIGN);
+    if (request->entity.len > route_body_max(exchange->match.route)) {
         refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
     }
-    if (takes_body && exchange->headers.content_type_is_foreign) {
+    if (takes_body && !takes_content) {
         refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
@@ -416,6 +448,10 @@ static void dispatch(struct exchange *exchange)
     case ROUTE_WITHDRAW:
         if (check_request(exchange))
             post_withdraw(exchange);
+        return;
+    case ROUTE_BATCH:
+        if (check_request(exchange))
+            post_batch(exchange);
         return;
     case ROUTE_CHECKPOINT:
         if (check_request(exchange))
@@ -486,6 +522,7 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
         withdraw_answer(answer, result, entry->account, entry->account_length);
         return;
     case ROUTE_NONE:
+    case ROUTE_BATCH:
     case ROUTE_HEALTHZ:
     case ROUTE_READYZ:
     case ROUTE_METRICS:
@@ -497,36 +534,17 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     abort(); /* a route that parks nothing */
 }
 
-static void count_result(struct metrics *metrics, const struct florin_result *result)
-{
-    if (result->replayed) {
-        metrics_count(&metrics->replays);
-        return;
-    }
-    if (result->status != FLORIN_APPLIED)
-        return;
-    switch (result->kind) {
-    case FLORIN_DEPOSIT:
-        metrics_count(&metrics->transactions[METRICS_DEPOSIT]);
-        break;
-    case FLORIN_WITHDRAW:
-        metrics_count(&metrics->transactions[METRICS_WITHDRAW]);
-        break;
-    case FLORIN_OPEN_ACCOUNT:
-        metrics_count(&metrics->transactions[METRICS_OPEN]);
-        break;
-    case FLORIN_READ_ACCOUNT:
-        break;
-    }
-}
-
 void exchange_finish(struct http_worker *worker, const struct florin_result *result)
 {
     struct answer answer;
+    if (batch_owns_token(result->user_data)) {
+        batches_take(worker, result);
+        return;
+    }
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
     build_answer(&answer, entry, result);
-    count_result(&worker->metrics, result);
+    metrics_count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);
     send_answer(worker, route, request, &answer);
 }

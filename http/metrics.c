@@ -33,6 +33,29 @@ void metrics_count_answer(struct metrics *metrics, enum route route, int status,
         metrics_count(&metrics->refusals[code]);
 }
 
+void metrics_count_result(struct metrics *metrics, const struct florin_result *result)
+{
+    if (result->replayed) {
+        metrics_count(&metrics->replays);
+        return;
+    }
+    if (result->status != FLORIN_APPLIED)
+        return;
+    switch (result->kind) {
+    case FLORIN_DEPOSIT:
+        metrics_count(&metrics->transactions[METRICS_DEPOSIT]);
+        break;
+    case FLORIN_WITHDRAW:
+        metrics_count(&metrics->transactions[METRICS_WITHDRAW]);
+        break;
+    case FLORIN_OPEN_ACCOUNT:
+        metrics_count(&metrics->transactions[METRICS_OPEN]);
+        break;
+    case FLORIN_READ_ACCOUNT:
+        break;
+    }
+}
+
 static uint64_t sum(const struct metrics *const *workers, size_t worker_count, size_t offset)
 {
     uint64_t total = 0;
@@ -80,7 +103,8 @@ static void write_outcomes(FILE *page, const struct metrics *const *workers, siz
         fprintf(page, "florin_transactions_total{type=\"%s\"} %" PRIu64 "\n", transaction_names[i],
                 sum(workers, worker_count, offset));
     }
-    head(page, "florin_refusals_total", "counter", "Requests refused, by code.");
+    head(page, "florin_refusals_total", "counter",
+         "Requests and items of batches refused, by code.");
     for (size_t i = ERROR_NONE + 1; i < ERROR_CODE_COUNT; i++) {
         size_t offset = offsetof(struct metrics, refusals) + i * sizeof(_Atomic uint64_t);
         uint64_t value = sum(workers, worker_count, offset);
@@ -90,6 +114,8 @@ static void write_outcomes(FILE *page, const struct metrics *const *workers, siz
     }
     figure(page, "florin_replays_total", "counter", "Answers given again for a known key.",
            sum(workers, worker_count, offsetof(struct metrics, replays)));
+    figure(page, "florin_batch_items_total", "counter", "Items of batches answered.",
+           sum(workers, worker_count, offsetof(struct metrics, batch_items)));
 }
 
 static void write_connections(FILE *page, const struct metrics *const *workers, size_t worker_count)
