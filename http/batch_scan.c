@@ -6,6 +6,7 @@
 #include "batch_scan.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 static const char too_many[] = "A batch has more than %d items";
@@ -47,48 +48,56 @@ static void skip_space(struct batch_scan *scan, size_t limit)
         scan->at++;
 }
 
-/* Behind the text of a string that is open, or at the limit. An escape is taken whole. */
+/* Behind a string that is open, or at the limit. An escape is taken whole. */
 static void skip_string(struct batch_scan *scan, size_t limit)
 {
     const char *text = scan->text;
     size_t at = scan->at;
     while (at < limit && text[at] != '"')
         at += text[at] == '\\' ? 2 : 1;
+    if (at < limit) {
+        scan->place = BATCH_SCAN_IN_ITEM;
+        at++;
+    }
     /* a backslash at the very end escapes nothing */
     scan->at = at < scan->length ? at : scan->length;
-    if (at >= limit)
-        return;
-    scan->at++;
-    scan->end = scan->at;
-    scan->place = BATCH_SCAN_IN_ITEM;
+}
+
+/* The item that ends before the scanner's byte, without white space; false: there are too many. */
+static bool end_item(struct batch_scan *scan)
+{
+    size_t end = scan->at;
+    while (is_space(scan->text[end - 1]))
+        end--;
+    return add_span(scan, end);
 }
 
 /* Within an item: up to a string, or to the comma or bracket behind it, or to the limit. */
 static const char *skip_item(struct batch_scan *scan, size_t limit)
 {
-    while (scan->at < limit) {
+    /* all others mean nothing outside of strings */
+    static const bool counts[UCHAR_MAX + 1] = {
+        ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true, [']'] = true, [','] = true};
+    for (; scan->at < limit; scan->at++) {
         char byte = scan->text[scan->at];
-        bool outermost = scan->depth == 0;
-        if (outermost && (byte == ',' || byte == ']')) {
-            if (!add_span(scan, scan->end))
+        if (!counts[(unsigned char)byte])
+            continue;
+        if (scan->depth == 0 && (byte == ',' || byte == ']')) {
+            if (!end_item(scan))
                 return too_many;
             scan->place = byte == ',' ? BATCH_SCAN_ITEM : BATCH_SCAN_BEHIND;
             scan->at++;
             return NULL;
         }
-        if (outermost && byte == '}')
-            return "a bracket that nothing opened";
-        if (byte == '{' || byte == '[')
-            scan->depth++;
-        else if (byte == '}' || byte == ']')
-            scan->depth--;
-        scan->at++;
-        if (!is_space(byte))
-            scan->end = scan->at;
         if (byte == '"') {
             scan->place = BATCH_SCAN_IN_STRING;
+            scan->at++;
             return NULL;
         }
+        if (byte == '{' || byte == '[')
+            scan->depth++;
+        else if (byte != ',' && scan->depth-- == 0)
+            return "a bracket that nothing opened";
     }
     return NULL;
 }

@@ -53,7 +53,6 @@ struct batch_scan {
     size_t length;
     size_t at;
     size_t item;    /* where the item or line began that the scanner is in */
-    size_t end;     /* behind its last byte that is no white space; arrays */
     uint32_t depth; /* of brackets within it */
     uint32_t count;
     struct batch_span *spans; /* room for FLORIN_BATCH_ITEMS_MAX */
