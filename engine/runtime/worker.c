@@ -139,12 +139,20 @@ static bool stage_room(const struct worker *worker)
            stage->record_count + WORKER_WINDOW <= SHARD_STAGE_RECORDS_MAX;
 }
 
+/* Others' commands wait in their ring while many have to be looked up, as they do for room in the
+ * log: refused, a batch that is sent again would fail where it should get its first answers. */
+static bool window_room(const struct worker *worker)
+{
+    return stage_room(worker) && waiters_room(worker) &&
+           lookups_have_ample_room(&worker->lookups, WORKER_WINDOW);
+}
+
 /* Room for a window of commands, if need be by handing over what is staged. */
 static bool make_room(struct worker *worker)
 {
     if (!stage_room(worker))
         feed_log(worker);
-    return stage_room(worker) && waiters_room(worker);
+    return window_room(worker);
 }
 
 /* Takes up to a window of commands from a ring; returns how many. */
@@ -330,6 +338,8 @@ static bool leaves_room(struct worker *worker, const struct florin_command *comm
         return false;
     if (owner != worker->number)
         return endpoint_has_ample_room(worker->self, owner, command);
+    if (!lookups_have_ample_room(&worker->lookups, 1))
+        return false;
     return (stage->byte_count <= SHARD_STAGE_BYTES_MAX / 4 * 3 &&
             stage->record_count <= SHARD_STAGE_RECORDS_MAX / 4 * 3) ||
            hand_over(worker);
@@ -446,7 +456,7 @@ int worker_wait_ms(struct worker *worker)
     /* another worker may have completed our commit while we were awake */
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
-    bool stuck = !stage_room(worker) || !waiters_room(worker);
+    bool stuck = !window_room(worker);
     if (keeper_wants(worker))
         return 0;
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
