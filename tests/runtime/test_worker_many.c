@@ -130,6 +130,41 @@ static void many__leave_room_for_single_commands(void **state)
     leave_room(*state, ANY_OWNER);
 }
 
+/* As many known keys as do not fit into the pool of look-ups, of both workers' accounts: they wait
+ * for the reader, and none is refused. */
+static void many__known_keys_wait_for_the_reader(void **state)
+{
+    enum { DEPOSITS = 3 * LOOKUPS_MAX };
+    struct ledger_sim *sim = *state;
+    struct florin_result result;
+    unsigned sent = 0;
+    unsigned answered = 0;
+    ledger_sim_deposit(sim, DEPOSITS);
+    sim->reader_rests = true;
+    for (unsigned round = 0; answered < DEPOSITS; round++) {
+        assert_true(round < ROUNDS_MAX);
+        enum florin_status status = FLORIN_APPLIED;
+        while (status == FLORIN_APPLIED && sent < DEPOSITS) {
+            struct ledger_sim_texts texts;
+            struct florin_command command = ledger_sim_retry(sim, sent, &texts);
+            command.user_data = sent;
+            sent += (unsigned)worker_submit_many(sim->workers[0], &command, 1, &status);
+        }
+        ledger_sim_round(sim);
+        while (worker_reap(sim->workers[0], &result, 1) == 1) {
+            assert_int_equal(result.status, FLORIN_APPLIED);
+            assert_true(result.replayed);
+            assert_int_equal(result.transaction_id, sim->book->deposits[result.user_data].lsn);
+            answered++;
+        }
+        if (round == 20) {
+            assert_true(sent > LOOKUPS_MAX / 2 && sent < DEPOSITS);
+            assert_int_equal(answered, 0);
+            sim->reader_rests = false;
+        }
+    }
+}
+
 static void many__are_refused_by_a_ledger_that_stops(void **state)
 {
     struct ledger_sim *sim = *state;
@@ -148,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(many__are_executed_in_their_order),
         TEST(many__leave_room_for_single_commands),
+        TEST(many__known_keys_wait_for_the_reader),
         TEST(many__are_refused_by_a_ledger_that_stops),
     };
     return cmocka_run_group_tests_name("worker_many", tests, NULL, NULL);
