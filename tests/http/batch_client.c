@@ -46,7 +46,7 @@ void batch_body_add_entry(struct batch_body *body, unsigned kind, const char *ac
     assert_true(sizeof(body->bytes) - body->length >= BATCH_CLIENT_ENTRY_BYTES);
     memset(entry, 0, BATCH_CLIENT_ENTRY_BYTES);
     entry[0] = (char)kind;
-    entry[1] = version > 0;
+    entry[1] = version > 0 ? 1 : 0;
     entry[2] = (char)account_length;
     entry[4] = (char)strlen(key);
     put_number(entry + 8, (uint64_t)amount);
