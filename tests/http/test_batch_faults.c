@@ -187,6 +187,39 @@ static void stopping__finishes_what_was_submitted_and_refuses_the_other_items(vo
     crowd_end(crowd);
 }
 
+static void failed__disk_makes_the_rest_unknown_or_refused(void **state)
+{
+    static const char *const arguments[] = {"--commit-timeout-ms", "60000", NULL};
+    struct crowd *crowd = crowd_start(arguments);
+    uint64_t unknown = 0;
+    uint64_t refused = 0;
+    (void)state;
+    fill_queues(crowd);
+    faulty_set_mode(crowd->faulty, FAULTY_FAILS);
+    for (unsigned i = 0; i < LARGE_BATCHES; i++) {
+        assert_int_equal(batch_client_receive(&crowd->clients[i], &crowd->answer), 200);
+        unknown += count_status(&crowd->answer, COMMIT_UNKNOWN);
+        refused += count_status(&crowd->answer, NOT_COMMITTED);
+        http_client_close(&crowd->clients[i]);
+    }
+    assert_true(unknown > 0 && refused > 0);
+    assert_int_equal(unknown + refused, LARGE_BATCHES * FLORIN_BATCH_ITEMS_MAX);
+    assert_int_equal(server_process_wait(&crowd->faulty->api.server), 74);
+    /* a retry of what was refused, at least, is applied; each item once */
+    faulty_set_mode(crowd->faulty, FAULTY_WORKS);
+    faulty_restart(crowd->faulty, arguments);
+    for (unsigned i = 0; i < LARGE_BATCHES; i++) {
+        make_large(crowd, i);
+        assert_int_equal(
+            batch_client_call(port_of(crowd), BATCH_CLIENT_BINARY, &crowd->body, &crowd->answer),
+            200);
+        assert_int_equal(count_status(&crowd->answer, APPLIED), FLORIN_BATCH_ITEMS_MAX);
+    }
+    assert_cents(crowd, LARGE_BATCHES * FLORIN_BATCH_ITEMS_MAX);
+    server_process_stop(&crowd->faulty->api.server);
+    crowd_end(crowd);
+}
+
 static void hanging__disk_ends_the_wait_at_the_deadline_and_a_retry_finds_the_truth(void **state)
 {
     static const char *const impatient[] = {"--commit-timeout-ms", "300", NULL};
@@ -402,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hanging__disk_lets_batches_wait_and_not_shut_out_others),
         cmocka_unit_test(stopping__finishes_what_was_submitted_and_refuses_the_other_items),
+        cmocka_unit_test(failed__disk_makes_the_rest_unknown_or_refused),
         cmocka_unit_test(hanging__disk_ends_the_wait_at_the_deadline_and_a_retry_finds_the_truth),
         cmocka_unit_test(too_many__batches_are_429),
         cmocka_unit_test(others__are_served_while_a_batch_is_worked_off),
