@@ -213,6 +213,7 @@ static bool read_body(struct command_request *request, const struct command_sour
         return read_withdraw(request, source, fault);
     case ROUTE_NONE:
     case ROUTE_BALANCE:
+    case ROUTE_BATCH:
     case ROUTE_TRANSACTION:
     case ROUTE_HEALTHZ:
     case ROUTE_READYZ:

@@ -84,6 +84,12 @@ struct lookups {
 int lookups_init(struct lookups *lookups, uint32_t claims_max);
 void lookups_deinit(struct lookups *lookups);
 
+/* Whether as many more as that would leave a quarter free, for commands that come one by one. */
+static inline bool lookups_have_ample_room(const struct lookups *lookups, uint32_t count)
+{
+    return lookups->command_count + count <= LOOKUPS_MAX / 4 * 3;
+}
+
 static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
 {
     return &lookups->pool[number];
