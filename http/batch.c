@@ -58,6 +58,7 @@ struct batch {
     enum request_content content;
     enum batch_phase phase;
     struct answer_style style;
+    struct command_flags flags;
     h2o_req_t *request; /* NULL: the client has left */
     struct batch_guard *guard;
     uint8_t *body;
@@ -87,7 +88,7 @@ struct window {
     uint32_t count;
     uint32_t numbers[WINDOW];
     struct florin_command commands[WINDOW];
-    struct transaction_item items[WINDOW]; /* JSON: what the commands point into */
+    struct batch_item items[WINDOW]; /* JSON: what the commands point into */
 };
 
 static uint64_t now_ns(void)
@@ -164,7 +165,7 @@ static struct batch *create(h2o_iovec_t body, enum request_content content)
 }
 
 bool batch_start(struct http_worker *worker, h2o_req_t *request, const struct answer_style *style,
-                 enum request_content content)
+                 struct command_flags flags, enum request_content content)
 {
     struct batches *batches = &worker->batches;
     if (batches->count == FLORIN_BATCHES_MAX)
@@ -175,6 +176,7 @@ bool batch_start(struct http_worker *worker, h2o_req_t *request, const struct an
     while (batches->slots[batch->slot] != NULL)
         batch->slot++;
     batch->style = *style;
+    batch->flags = flags;
     batch->request = request;
     batch->guard = h2o_mem_alloc_shared(&request->pool, sizeof(*batch->guard), dispose_guard);
     *batch->guard = (struct batch_guard){.batch = batch};
@@ -279,7 +281,8 @@ static void read_some(struct http_worker *worker, struct batch *batch)
 static void record(struct http_worker *worker, struct batch *batch, uint32_t item,
                    const struct florin_result *result)
 {
-    metrics_count_result(&worker->metrics, result);
+    if (!batch->flags.dry_run)
+        metrics_count_result(&worker->metrics, result);
     if (!is_binary(batch)) {
         batch->outcomes[item].result = *result;
         batch->outcomes[item].is_known = true;
@@ -292,19 +295,22 @@ static void record(struct http_worker *worker, struct batch *batch, uint32_t ite
 }
 
 /* The command of an item; false: it is malformed. */
-static bool read_item(const struct batch *batch, uint32_t number, struct transaction_item *item,
+static bool read_item(const struct batch *batch, uint32_t number, struct batch_item *item,
                       struct florin_command *command)
 {
     struct request_fault fault;
     if (is_binary(batch)) {
         batch_entry_command(batch->body + (size_t)number * BATCH_ENTRY_BYTES, command);
+        command->dry_run = batch->flags.dry_run;
+        command->as_admin = batch->flags.as_admin;
         return true;
     }
     const struct batch_span *span = &batch->spans[number];
-    if (!batch_item_parse(item, (const char *)batch->body + span->offset, span->length, &fault))
+    if (!batch_item_parse(item, (const char *)batch->body + span->offset, span->length,
+                          batch->flags, &fault))
         return false;
-    batch->outcomes[number].spelling = item->transaction.spelling;
-    batch_item_command(item, command);
+    batch_item_keep(item, &batch->outcomes[number]);
+    *command = item->request.command;
     return true;
 }
 

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "answer.h"
+#include "command_request.h"
 #include "h2o_embed.h"
 #include "request_headers.h"
 
@@ -41,6 +42,7 @@ struct batches {
  * FLORIN_BATCHES_MAX, or no memory. */
 __attribute__((warn_unused_result)) bool batch_start(struct http_worker *worker, h2o_req_t *request,
                                                      const struct answer_style *style,
+                                                     struct command_flags flags,
                                                      enum request_content content);
 
 /* Whether a result's user_data is an item's, and not a parked request's. */

@@ -62,19 +62,28 @@ static bool refuse(struct request_fault *fault, uint32_t index, const char *fiel
     return request_fault_set(fault, field, "Entry %u: \"%s\" %s", index, field, reason);
 }
 
+static const char account_rule[] = "must have 1 to 64 characters of A-Z a-z 0-9 _ . : @ -";
+
 static bool check_texts(const uint8_t *entry, uint32_t index, struct request_fault *fault)
 {
     const char *text = (const char *)entry + TEXT_AT;
     size_t account_length = entry[ACCOUNT_LENGTH_AT];
+    size_t counterparty_length = entry[COUNTERPARTY_LENGTH_AT];
     size_t key_length = entry[KEY_LENGTH_AT];
-    if (account_length + key_length > BATCH_ENTRY_TEXT_BYTES)
+    size_t used = account_length + counterparty_length + key_length;
+    if (used > BATCH_ENTRY_TEXT_BYTES)
         return refuse(fault, index, "key_length", "leaves the text");
     if (!florin_account_id_is_valid(text, account_length))
-        return refuse(fault, index, "account",
-                      "must have 1 to 64 characters of A-Z a-z 0-9 _ . : @ -");
-    if (!request_key_is_valid(text + account_length, key_length))
+        return refuse(fault, index, "account", account_rule);
+    if (entry[KIND_AT] == FLORIN_TRANSFER) {
+        if (!florin_account_id_is_valid(text + account_length, counterparty_length))
+            return refuse(fault, index, "counterparty", account_rule);
+        if (account_length == counterparty_length &&
+            memcmp(text, text + account_length, account_length) == 0)
+            return refuse(fault, index, "counterparty", "must be another account");
+    }
+    if (!request_key_is_valid(text + used - key_length, key_length))
         return refuse(fault, index, "key", "has a control character");
-    size_t used = account_length + key_length;
     if (!is_zero(entry + TEXT_AT + used, BATCH_ENTRY_TEXT_BYTES - used))
         return refuse(fault, index, "text", "must be padded with zeros");
     return true;
@@ -85,11 +94,16 @@ bool batch_entry_check(const uint8_t *entry, uint32_t index, struct request_faul
     bool expects_version = (entry[FLAGS_AT] & BATCH_ENTRY_EXPECTS_VERSION) != 0;
     bool has_version = !is_zero(entry + EXPECTED_VERSION_AT, 8);
     uint64_t amount = get_u64(entry + AMOUNT_AT);
-    if (entry[KIND_AT] != FLORIN_DEPOSIT && entry[KIND_AT] != FLORIN_WITHDRAW)
-        return refuse(fault, index, "kind", "must be 1 (deposit) or 2 (withdraw)");
-    if ((entry[FLAGS_AT] & ~BATCH_ENTRY_EXPECTS_VERSION) != 0)
+    bool is_transfer = entry[KIND_AT] == FLORIN_TRANSFER;
+    bool expects_to_version = (entry[FLAGS_AT] & BATCH_ENTRY_EXPECTS_TO_VERSION) != 0;
+    bool has_to_version = !is_zero(entry + EXPECTED_TO_VERSION_AT, 8);
+    unsigned flags =
+        BATCH_ENTRY_EXPECTS_VERSION | (is_transfer ? BATCH_ENTRY_EXPECTS_TO_VERSION : 0);
+    if (!is_transfer && entry[KIND_AT] != FLORIN_DEPOSIT && entry[KIND_AT] != FLORIN_WITHDRAW)
+        return refuse(fault, index, "kind", "must be 1 (deposit), 2 (withdraw) or 5 (transfer)");
+    if ((entry[FLAGS_AT] & ~flags) != 0)
         return refuse(fault, index, "flags", "has a bit that this kind does not know");
-    if (entry[COUNTERPARTY_LENGTH_AT] != 0)
+    if (!is_transfer && entry[COUNTERPARTY_LENGTH_AT] != 0)
         return refuse(fault, index, "counterparty_length", "must be 0 for this kind");
     if (!is_zero(entry + RESERVED_AT, AMOUNT_AT - RESERVED_AT))
         return refuse(fault, index, "reserved", "must be 0");
@@ -98,22 +112,29 @@ bool batch_entry_check(const uint8_t *entry, uint32_t index, struct request_faul
     if (expects_version != has_version)
         return refuse(fault, index, "expected_version",
                       "must be from 1 on with its flag, and 0 without");
-    if (!is_zero(entry + EXPECTED_TO_VERSION_AT, 8))
+    if (!is_transfer && has_to_version)
         return refuse(fault, index, "expected_to_version", "must be 0 for this kind");
+    if (expects_to_version != has_to_version)
+        return refuse(fault, index, "expected_to_version",
+                      "must be from 1 on with its flag, and 0 without");
     return check_texts(entry, index, fault);
 }
 
 void batch_entry_command(const uint8_t *entry, struct florin_command *command)
 {
     const char *text = (const char *)entry + TEXT_AT;
+    const char *counterparty = text + entry[ACCOUNT_LENGTH_AT];
     *command = (struct florin_command){
         .kind = entry[KIND_AT],
         .account = text,
         .account_length = entry[ACCOUNT_LENGTH_AT],
-        .key = text + entry[ACCOUNT_LENGTH_AT],
+        .to = counterparty,
+        .to_length = entry[COUNTERPARTY_LENGTH_AT],
+        .key = counterparty + entry[COUNTERPARTY_LENGTH_AT],
         .key_length = entry[KEY_LENGTH_AT],
         .amount_minor = (int64_t)get_u64(entry + AMOUNT_AT),
         .expected_version = get_u64(entry + EXPECTED_VERSION_AT),
+        .expected_to_version = get_u64(entry + EXPECTED_TO_VERSION_AT),
     };
 }
 
@@ -122,7 +143,7 @@ void batch_entry_put_result(uint8_t *bytes, uint32_t index, const struct florin_
     bytes[STATUS_AT] = (uint8_t)result->status;
     bytes[STATUS_AT + 1] = (uint8_t)((unsigned)result->status >> 8);
     bytes[RESULT_FLAGS_AT] = result->replayed ? BATCH_RESULT_REPLAYED : 0;
-    bytes[LEG_AT] = 0;
+    bytes[LEG_AT] = result->leg;
     for (unsigned i = 0; i < 4; i++)
         bytes[INDEX_AT + i] = (uint8_t)(index >> (8 * i));
     put_u64(bytes + TRANSACTION_AT, result->transaction_id);

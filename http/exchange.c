@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer_movement.h"
+#include "answer_call.h"
 #include "batch.h"
 #include "command_request.h"
 #include "exchange_internal.h"
@@ -230,7 +230,8 @@ static void post_batch(struct exchange *exchange)
         exchange_refuse_fault(exchange, &fault);
     else if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING)
         exchange_refuse_recovering(exchange);
-    else if (!batch_start(worker, exchange->request, &exchange->style, exchange->headers.content))
+    else if (!batch_start(worker, exchange->request, &exchange->style, exchange->flags,
+                          exchange->headers.content))
         exchange_refuse(exchange, ERROR_TOO_MANY_REQUESTS);
 }
 
@@ -377,55 +378,6 @@ void exchange_register(struct http_worker *worker, h2o_pathconf_t *path)
     handler->worker = worker;
 }
 
-static void build_answer(struct answer *answer, const struct parked_request *entry,
-                         const struct florin_result *result)
-{
-    const struct request_echo *echo = &entry->echo;
-    switch (entry->route) {
-    case ROUTE_BALANCE:
-        answer_balance(answer, result, &entry->style);
-        return;
-    case ROUTE_ACCOUNT:
-    case ROUTE_ACCOUNTS:
-        answer_account(answer, result, echo->account.id, echo->account.length, echo->spelling,
-                       &entry->style);
-        return;
-    case ROUTE_TRANSACTIONS:
-        answer_transaction(answer, result, echo->spelling, &entry->style);
-        return;
-    case ROUTE_TRANSFERS:
-        answer_transfer(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_POSTINGS:
-        answer_posting(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_HOLDS:
-        answer_hold(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_CAPTURE:
-        answer_capture(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_VOID:
-        answer_void(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_WITHDRAW:
-        withdraw_answer(answer, result, echo->account.id, echo->account.length);
-        return;
-    case ROUTE_NONE:
-    case ROUTE_BATCH:
-    case ROUTE_HEALTHZ:
-    case ROUTE_READYZ:
-    case ROUTE_METRICS:
-    case ROUTE_CHECKPOINT:
-    case ROUTE_BACKUP:
-    case ROUTE_EVENTS:
-    case ROUTE_TRANSACTION:
-    case ROUTE_COUNT:
-        break;
-    }
-    abort(); /* a route that parks nothing */
-}
-
 void exchange_finish(struct http_worker *worker, const struct florin_result *result)
 {
     struct answer answer;
@@ -439,7 +391,7 @@ void exchange_finish(struct http_worker *worker, const struct florin_result *res
         history_exchange_go_on(worker, entry, result);
         return;
     }
-    build_answer(&answer, entry, result);
+    answer_call(&answer, entry->route, result, &entry->echo, &entry->style);
     if (!entry->style.dry_run)
         metrics_count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);

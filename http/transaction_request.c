@@ -18,7 +18,6 @@ static const char *const amount_names[SPELLINGS] = {"amount", "moneyWithdraw/Dep
 static const char *const version_names[SPELLINGS + 1] = {"expectedVersion", "expectedversion",
                                                          "If-Match"};
 
-/* The last two are an item's only. */
 static const char *const known_names[] = {
     "type",
     "typeOfTransaction",
@@ -27,14 +26,9 @@ static const char *const known_names[] = {
     "expectedVersion",
     "expectedversion",
     "expectedBalanceAtLeast",
-    "account",
-    "key",
 };
 
-enum {
-    ITEM_NAMES = sizeof(known_names) / sizeof(known_names[0]),
-    REQUEST_NAMES = ITEM_NAMES - 2,
-};
+enum { KNOWN_NAMES = sizeof(known_names) / sizeof(known_names[0]) };
 
 bool transaction_request_kind(const struct json_object *object, const char *name,
                               enum florin_command_kind *kind, struct request_fault *fault)
@@ -158,53 +152,11 @@ static bool parse_members(struct transaction_request *request, const struct json
            parse_version(request, object, fault) && parse_expected_balance(request, object, fault);
 }
 
-static bool parse_account(struct transaction_item *item, const struct json_object *object,
-                          struct request_fault *fault)
+bool transaction_request_take(struct transaction_request *request, const struct json_object *object,
+                              const struct json_names *besides, struct request_fault *fault)
 {
-    const char *text;
-    if (!json_object_has(object, "account"))
-        return request_fault_set(fault, "account", "\"account\" is missing");
-    if (!json_object_text(object, "account", &text, fault))
-        return false;
-    size_t length = strlen(text);
-    if (!florin_account_id_is_valid(text, length))
-        return request_fault_set(fault, "account", "%s",
-                                 florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
-    memcpy(item->account, text, length);
-    item->account_length = length;
-    return true;
-}
-
-/* What the header Idempotency-Key may be, without quotes. */
-static bool parse_key(struct transaction_item *item, const struct json_object *object,
-                      struct request_fault *fault)
-{
-    const char *text;
-    item->key_length = 0;
-    if (!json_object_has(object, "key"))
-        return true;
-    if (!json_object_text(object, "key", &text, fault))
-        return false;
-    size_t length = strlen(text);
-    if (length == 0 || length > FLORIN_KEY_MAX)
-        return request_fault_set(fault, "key", "\"key\" must have 1 to %d bytes", FLORIN_KEY_MAX);
-    if (!request_key_is_valid(text, length))
-        return request_fault_set(fault, "key", "\"key\" has a control character");
-    memcpy(item->key, text, length);
-    item->key_length = length;
-    return true;
-}
-
-bool transaction_item_parse(struct transaction_item *item, const char *text, size_t length,
-                            struct request_fault *fault)
-{
-    struct json_object object;
-    if (!json_object_parse(&object, text, length, known_names, ITEM_NAMES, fault))
-        return false;
-    bool parsed = parse_members(&item->transaction, &object, fault) &&
-                  parse_account(item, &object, fault) && parse_key(item, &object, fault);
-    json_object_free(&object);
-    return parsed;
+    return json_object_check(object, known_names, KNOWN_NAMES, besides, fault) &&
+           parse_members(request, object, fault);
 }
 
 bool transaction_request_parse(struct transaction_request *request, const char *body,
@@ -212,7 +164,7 @@ bool transaction_request_parse(struct transaction_request *request, const char *
                                struct request_fault *fault)
 {
     struct json_object object;
-    if (!json_object_parse(&object, body, body_length, known_names, REQUEST_NAMES, fault))
+    if (!json_object_parse(&object, body, body_length, known_names, KNOWN_NAMES, fault))
         return false;
     bool parsed = parse_members(request, &object, fault);
     json_object_free(&object);

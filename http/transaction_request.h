@@ -3,10 +3,6 @@
  *     {"type":"Deposit","amount":49,"expectedVersion":7,"expectedBalanceAtLeast":100}
  *     {"typeOfTransaction":"Deposit","moneyWithdraw/Deposit":49,"expectedversion":7}
  *
- * As an item of a batch it also says which account and, if any, which key:
- *
- *     {"type":"Deposit","account":"alice","amount":"1.00","key":"k1","expectedVersion":7}
- *
  * Thread: any; pure.
  */
 #ifndef FLORIN_HTTP_TRANSACTION_REQUEST_H
@@ -52,18 +48,10 @@ __attribute__((warn_unused_result)) bool transaction_request_kind(const struct j
                                                                   const char *name,
                                                                   enum florin_command_kind *kind,
                                                                   struct request_fault *fault);
-struct transaction_item {
-    struct transaction_request transaction;
-    char account[FLORIN_ACCOUNT_ID_MAX]; /* valid */
-    size_t account_length;
-    char key[FLORIN_KEY_MAX]; /* without control characters */
-    size_t key_length;        /* 0: none */
-};
-
-/* Reads one item of a batch. */
-__attribute__((warn_unused_result)) bool transaction_item_parse(struct transaction_item *item,
-                                                                const char *text, size_t length,
-                                                                struct request_fault *fault);
+/* From an item of a batch, which has more members: no headers stand for any. */
+__attribute__((warn_unused_result)) bool
+transaction_request_take(struct transaction_request *request, const struct json_object *object,
+                         const struct json_names *besides, struct request_fault *fault);
 
 /* What the client calls a field that the engine speaks of. */
 const char *transaction_request_field(enum florin_field field,

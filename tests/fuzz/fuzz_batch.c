@@ -34,21 +34,40 @@ static enum batch_scan_state scan_all(struct batch_scan *scan, enum batch_scan_f
     return state;
 }
 
+/* Its strings lie in the item, and each part is one that the engine may see. */
+static void check_command(const struct batch_item *item)
+{
+    const struct florin_command *command = &item->request.command;
+    bool is_end = command->kind == FLORIN_CAPTURE || command->kind == FLORIN_VOID;
+    bool has_legs = command->kind == FLORIN_POSTING;
+    assert(is_end || has_legs || command->amount_minor > 0);
+    assert(is_end == (command->target_id != 0));
+    assert(command->dry_run && !command->as_admin);
+    assert(command->key_length <= FLORIN_KEY_MAX);
+    assert(command->key_length == 0 || command->key == item->key);
+    assert(florin_account_id_is_valid(command->account, command->account_length));
+    if (command->kind == FLORIN_TRANSFER || command->to_length > 0)
+        assert(florin_account_id_is_valid(command->to, command->to_length));
+    assert(has_legs == (command->leg_count > 0) && command->leg_count <= FLORIN_LEGS_MAX);
+    for (size_t i = 0; i < command->leg_count; i++) {
+        const struct florin_leg *leg = &command->legs[i];
+        assert(leg->amount_minor > 0);
+        assert(florin_account_id_is_valid(leg->account, leg->account_length));
+    }
+}
+
 static void check_items(const char *body, const struct batch_scan *scan)
 {
     size_t before = 0;
     for (uint32_t i = 0; i < scan->count; i++) {
-        struct transaction_item item;
-        struct florin_command command;
+        static const struct command_flags flags = {.dry_run = true};
+        struct batch_item item;
         struct request_fault fault;
         assert(spans[i].length > 0 && spans[i].offset >= before);
         before = spans[i].offset + spans[i].length;
         assert(before <= scan->length);
-        if (!batch_item_parse(&item, body + spans[i].offset, spans[i].length, &fault))
-            continue;
-        batch_item_command(&item, &command);
-        assert(command.amount_minor > 0 && command.key_length <= FLORIN_KEY_MAX);
-        assert(florin_account_id_is_valid(command.account, command.account_length));
+        if (batch_item_parse(&item, body + spans[i].offset, spans[i].length, flags, &fault))
+            check_command(&item);
     }
 }
 
@@ -93,6 +112,8 @@ static void check_entry(const uint8_t *entry)
     batch_entry_command(entry, &command);
     assert(command.amount_minor > 0);
     assert(florin_account_id_is_valid(command.account, command.account_length));
+    assert((command.kind == FLORIN_TRANSFER) == (command.to_length > 0));
+    assert(command.to_length == 0 || florin_account_id_is_valid(command.to, command.to_length));
     assert(command.key + command.key_length <= (const char *)entry + BATCH_ENTRY_BYTES);
 }
 

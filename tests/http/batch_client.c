@@ -56,16 +56,34 @@ void batch_body_add_entry(struct batch_body *body, unsigned kind, const char *ac
     body->length += BATCH_CLIENT_ENTRY_BYTES;
 }
 
-void batch_client_send(struct http_client *client, const char *headers,
+void batch_body_add_transfer(struct batch_body *body, const char *from, const char *to,
+                             const char *key, int64_t amount)
+{
+    char *entry = body->bytes + body->length;
+    char *text = entry + 32;
+    batch_body_add_entry(body, 5, from, "", amount, 0);
+    entry[3] = (char)strlen(to);
+    entry[4] = (char)strlen(key);
+    memcpy(text + strlen(from), to, strlen(to));
+    memcpy(text + strlen(from) + strlen(to), key, strlen(key));
+}
+
+static void send_batch(struct http_client *client, const char *query, const char *headers,
                        const struct batch_body *body)
 {
     char head[1024];
     int length = snprintf(head, sizeof(head),
-                          "POST /batch HTTP/1.1\r\nHost: test\r\n%sContent-Length: %zu\r\n\r\n",
-                          headers, body->length);
+                          "POST /batch%s HTTP/1.1\r\nHost: test\r\n%sContent-Length: %zu\r\n\r\n",
+                          query, headers, body->length);
     assert_true(length > 0 && (size_t)length < sizeof(head));
     assert_true(http_client_send(client, head, (size_t)length));
     assert_true(http_client_send(client, body->bytes, body->length));
+}
+
+void batch_client_send(struct http_client *client, const char *headers,
+                       const struct batch_body *body)
+{
+    send_batch(client, "", headers, body);
 }
 
 int batch_client_receive(struct http_client *client, struct batch_answer *answer)
@@ -93,9 +111,15 @@ int batch_client_receive(struct http_client *client, struct batch_answer *answer
 int batch_client_call(unsigned port, const char *headers, const struct batch_body *body,
                       struct batch_answer *answer)
 {
+    return batch_client_post(port, "", headers, body, answer);
+}
+
+int batch_client_post(unsigned port, const char *query, const char *headers,
+                      const struct batch_body *body, struct batch_answer *answer)
+{
     static struct http_client client;
     http_client_open(&client, port);
-    batch_client_send(&client, headers, body);
+    send_batch(&client, query, headers, body);
     int status = batch_client_receive(&client, answer);
     http_client_close(&client);
     return status;

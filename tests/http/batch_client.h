@@ -37,6 +37,10 @@ __attribute__((format(printf, 2, 3))) void batch_body_add(struct batch_body *bod
 void batch_body_add_entry(struct batch_body *body, unsigned kind, const char *account,
                           const char *key, int64_t amount, uint64_t version);
 
+/* Appends a transfer; `key` "": none. */
+void batch_body_add_transfer(struct batch_body *body, const char *from, const char *to,
+                             const char *key, int64_t amount);
+
 /* Sends POST /batch without waiting. `headers`: lines with CRLF. */
 void batch_client_send(struct http_client *client, const char *headers,
                        const struct batch_body *body);
@@ -47,6 +51,10 @@ int batch_client_receive(struct http_client *client, struct batch_answer *answer
 /* Both, on a connection of its own. */
 int batch_client_call(unsigned port, const char *headers, const struct batch_body *body,
                       struct batch_answer *answer);
+
+/* The same with a query: "" or "?name=value". */
+int batch_client_post(unsigned port, const char *query, const char *headers,
+                      const struct batch_body *body, struct batch_answer *answer);
 
 /* One result of the binary form. */
 struct batch_result {

@@ -122,7 +122,9 @@ static const struct {
     {"{\"account\":\"one\",\"amount\":1}",
      "{\"error\":\"\\\"type\\\" is missing\"," REJECTED("type"), ""},
     {"{\"type\":\"Open\",\"account\":\"one\",\"amount\":1}",
-     "{\"error\":\"\\\"type\\\" must be Deposit or Withdraw\"," REJECTED("type"), ""},
+     "{\"error\":\"\\\"type\\\" must be Deposit, Withdraw, Transfer, Posting, Hold, Capture or "
+     "Void\"," REJECTED("type"),
+     ""},
     {"{\"type\":\"Deposit\",\"account\":\"one\"}",
      "{\"error\":\"\\\"amount\\\" is missing\"," REJECTED("amount"), ""},
     {"{\"type\":\"Deposit\",\"account\":\"one\",\"amount\":-1}",
