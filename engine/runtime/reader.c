@@ -27,6 +27,16 @@ struct reader_queue {
     uint64_t size;
 };
 
+/* The frame that was read last, which is often the next one, too: a batch that is sent again looks
+ * up all records of a frame. Valid until the next call of the log's reader. */
+struct reader_frame {
+    bool is_there;
+    struct log_frame frame;
+    /* The record behind the one that was decoded last. */
+    uint64_t next_lsn;
+    size_t next_offset;
+};
+
 struct reader {
     /* set at creation, then read-only */
     struct florin *ledger;
@@ -35,6 +45,7 @@ struct reader {
 
     /* the reader's */
     struct log_reader *log;
+    struct reader_frame last;
 
     /* under the mutex */
     pthread_mutex_t mutex;
@@ -85,18 +96,47 @@ static void note_other(struct lookup *lookup)
     key->others[key->other_count++] = lookup->lsn;
 }
 
-/* The record `lsn` of a frame. false: the frame's records are not what its header says. */
-static bool record_of_frame(const struct log_frame *frame, uint64_t lsn, struct record *record)
+static bool frame_holds(const struct reader_frame *last, uint64_t lsn)
 {
-    size_t offset = 0;
-    if (lsn < frame->header.first_lsn || lsn > frame->header.last_lsn)
-        return false;
-    for (uint64_t at = frame->header.first_lsn; at <= lsn; at++) {
-        size_t size =
-            record_decode(frame->payload + offset, frame->header.payload_length - offset, record);
+    return last->is_there && lsn >= last->frame.header.first_lsn &&
+           lsn <= last->frame.header.last_lsn;
+}
+
+/* Reads the frame that holds a record, unless it is the last one. 0, -ENODATA, -EBADMSG, -errno. */
+static int read_frame(struct reader *reader, uint64_t lsn, struct log_fault *fault)
+{
+    struct reader_frame *last = &reader->last;
+    uint64_t durable = log_durable_lsn(reader->ledger->log);
+    assert(lsn <= durable);
+    if (frame_holds(last, lsn))
+        return 0;
+    last->is_there = false;
+    int error = log_reader_seek(reader->log, lsn, durable, fault);
+    if (error == 0)
+        error = log_reader_next(reader->log, durable, &last->frame, fault);
+    if (error != 0)
+        return error;
+    last->is_there = true;
+    last->next_lsn = last->frame.header.first_lsn;
+    last->next_offset = 0;
+    return frame_holds(last, lsn) ? 0 : -EBADMSG;
+}
+
+/* The record `lsn` of the last frame, which holds it. false: the frame's records are not what its
+ * header says. */
+static bool record_of_frame(struct reader_frame *last, uint64_t lsn, struct record *record)
+{
+    const struct log_frame *frame = &last->frame;
+    if (lsn < last->next_lsn) {
+        last->next_lsn = frame->header.first_lsn;
+        last->next_offset = 0;
+    }
+    for (; last->next_lsn <= lsn; last->next_lsn++) {
+        size_t size = record_decode(frame->payload + last->next_offset,
+                                    frame->header.payload_length - last->next_offset, record);
         if (size == 0)
             return false;
-        offset += size;
+        last->next_offset += size;
     }
     return true;
 }
@@ -107,13 +147,8 @@ static int read_record(struct reader *reader, uint64_t lsn, struct record *recor
 {
     struct florin *ledger = reader->ledger;
     struct log_fault fault = {0};
-    struct log_frame frame;
-    uint64_t durable = log_durable_lsn(ledger->log);
-    assert(lsn <= durable);
-    int error = log_reader_seek(reader->log, lsn, durable, &fault);
-    if (error == 0)
-        error = log_reader_next(reader->log, durable, &frame, &fault);
-    if (error == 0 && !record_of_frame(&frame, lsn, record))
+    int error = read_frame(reader, lsn, &fault);
+    if (error == 0 && !record_of_frame(&reader->last, lsn, record))
         error = -EBADMSG;
     if (error != 0 && error != -ENODATA) {
         /* an I/O error comes without a place */

@@ -302,10 +302,12 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
         shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
-    /* Without room it waits; but not when postings under way may stand behind it. */
-    if (answer.lookup == SHARD_LOOKUP_SHARDS && worker->lookups.claim_count == 0 &&
-        !coordinator_has_room(&worker->coordinator, 1))
+    /* Without room it waits; but it does not hold up the postings that would make room. */
+    if (answer.lookup == SHARD_LOOKUP_SHARDS && !coordinator_has_room(&worker->coordinator, 1)) {
+        int32_t number = (int32_t)(lookup - worker->lookups.pool);
+        lookup->steps_aside = lookups_claim_stands_behind(&worker->lookups, number);
         return false;
+    }
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
         worker_begin_posting(worker, &message.command, &lookup->found, lookup->waiter,
                              lookup->deadline_ns);
@@ -368,6 +370,10 @@ void worker_serve_lookups(struct worker *worker)
             lookups_remove(lookups, before, number);
             if (is_claim)
                 worker_advance_claim(worker, claim);
+        } else if (lookup->steps_aside) {
+            lookup->steps_aside = false;
+            lookups_step_aside(lookups, before, number);
+            worker->line_moves = true;
         } else {
             before = number;
         }

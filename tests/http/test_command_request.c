@@ -215,8 +215,8 @@ static void flags__reach_the_command(void **state)
 {
     struct call call;
     (void)state;
-    assert_true(
-        read_call(&call, "/holds/hold1:a/void", false, (struct command_flags){true, true}, ""));
+    assert_true(read_call(&call, "/holds/hold1:a/void", false,
+                          (struct command_flags){.dry_run = true, .as_admin = true}, ""));
     assert_true(call.request.command.dry_run);
     assert_true(call.request.command.as_admin);
 }
