@@ -19,6 +19,7 @@
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
+#include "reversal_exchange.h"
 #include "withdraw.h"
 
 struct exchange_handler {
@@ -145,6 +146,15 @@ static void keep_legs(h2o_req_t *request, struct request_echo *echo)
     echo->legs = kept;
 }
 
+/* One whose account is not known yet. */
+static void submit_reversal(struct exchange *exchange, const struct command_request *asked)
+{
+    enum error_code code =
+        reversal_exchange_begin(exchange->worker, exchange->request, &exchange->style, asked);
+    if (code != ERROR_NONE)
+        exchange_refuse(exchange, code);
+}
+
 /* Parks the request and hands its command over. */
 static void submit(struct exchange *exchange, struct command_request *asked)
 {
@@ -152,6 +162,10 @@ static void submit(struct exchange *exchange, struct command_request *asked)
     struct florin_command *command = &asked->command;
     if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING) {
         exchange_refuse_recovering(exchange);
+        return;
+    }
+    if (command->kind == FLORIN_REVERSE) {
+        submit_reversal(exchange, asked);
         return;
     }
     struct parked_request *entry = parked_add(&worker->parked, exchange->request);
@@ -223,8 +237,9 @@ static bool check_request(struct exchange *exchange)
     const struct route_match *match = &exchange->match;
     struct request_fault fault;
     bool takes_body = match->route != ROUTE_CHECKPOINT && !exchange_is_read(exchange);
-    /* The end of a hold has nothing that it must say. */
-    bool needs_body = match->subject != ROUTE_SUBJECT_HOLD;
+    /* The end of a hold and a reversal have nothing that they must say. */
+    bool needs_body =
+        match->subject != ROUTE_SUBJECT_HOLD && match->subject != ROUTE_SUBJECT_TRANSACTION;
     if (request->entity.len > FLORIN_BODY_MAX) {
         exchange_refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
@@ -281,6 +296,7 @@ static void dispatch(struct exchange *exchange)
     case ROUTE_CAPTURE:
     case ROUTE_HOLDS:
     case ROUTE_POSTINGS:
+    case ROUTE_REVERSAL:
     case ROUTE_TRANSACTIONS:
     case ROUTE_TRANSFERS:
     case ROUTE_VOID:
@@ -370,6 +386,9 @@ static void build_answer(struct answer *answer, const struct parked_request *ent
     case ROUTE_CAPTURE:
         answer_capture(answer, result, echo, &entry->style);
         return;
+    case ROUTE_REVERSAL:
+        answer_reversal(answer, result, echo, &entry->style);
+        return;
     case ROUTE_VOID:
         answer_void(answer, result, echo, &entry->style);
         return;
@@ -397,7 +416,7 @@ static void count_result(struct metrics *metrics, const struct florin_result *re
         [METRICS_OPEN] = FLORIN_OPEN_ACCOUNT, [METRICS_CHANGE] = FLORIN_CHANGE_ACCOUNT,
         [METRICS_TRANSFER] = FLORIN_TRANSFER, [METRICS_POSTING] = FLORIN_POSTING,
         [METRICS_HOLD] = FLORIN_HOLD,         [METRICS_CAPTURE] = FLORIN_CAPTURE,
-        [METRICS_VOID] = FLORIN_VOID,
+        [METRICS_VOID] = FLORIN_VOID,         [METRICS_REVERSAL] = FLORIN_REVERSE,
     };
     if (result->replayed) {
         metrics_count(&metrics->replays);

@@ -17,9 +17,10 @@ static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408
                                                412, 413, 415, 417, 422, 429, 500, 503, 507};
 
 static const char *const transaction_names[METRICS_TRANSACTIONS] = {
-    [METRICS_DEPOSIT] = "deposit", [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
-    [METRICS_CHANGE] = "change",   [METRICS_TRANSFER] = "transfer", [METRICS_POSTING] = "posting",
-    [METRICS_HOLD] = "hold",       [METRICS_CAPTURE] = "capture",   [METRICS_VOID] = "void",
+    [METRICS_DEPOSIT] = "deposit",   [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
+    [METRICS_CHANGE] = "change",     [METRICS_TRANSFER] = "transfer", [METRICS_POSTING] = "posting",
+    [METRICS_HOLD] = "hold",         [METRICS_CAPTURE] = "capture",   [METRICS_VOID] = "void",
+    [METRICS_REVERSAL] = "reversal",
 };
 
 void metrics_count_answer(struct metrics *metrics, enum route route, int status,
