@@ -36,6 +36,9 @@ void answer_call(struct answer *answer, enum route route, const struct florin_re
     case ROUTE_CAPTURE:
         answer_capture(answer, result, echo, style);
         return;
+    case ROUTE_REVERSAL:
+        answer_reversal(answer, result, echo, style);
+        return;
     case ROUTE_VOID:
         answer_void(answer, result, echo, style);
         return;

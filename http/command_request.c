@@ -18,7 +18,7 @@ bool command_flags_parse(struct command_flags *flags, enum route route, bool is_
     struct query parameters;
     bool moves = route == ROUTE_TRANSACTIONS || route == ROUTE_TRANSFERS ||
                  route == ROUTE_POSTINGS || route == ROUTE_HOLDS || route == ROUTE_CAPTURE ||
-                 route == ROUTE_VOID || route == ROUTE_BATCH;
+                 route == ROUTE_VOID || route == ROUTE_BATCH || route == ROUTE_REVERSAL;
     bool changes = moves || route == ROUTE_ACCOUNTS || route == ROUTE_ACCOUNT;
     size_t known = is_read || !changes ? 0 : moves ? 2 : 1;
     return query_parse(&parameters, query, query_length, names, known, fault) &&
@@ -164,6 +164,17 @@ static bool read_void(struct command_request *request, const struct command_sour
     return void_request_parse(source->body, source->body_length, source->headers, fault);
 }
 
+static bool read_reversal(struct command_request *request, const struct command_source *source,
+                          struct request_fault *fault)
+{
+    struct reversal_request *body = &request->body.reversal;
+    if (!reversal_request_parse(body, source->body, source->body_length, source->headers, fault))
+        return false;
+    request->command.kind = FLORIN_REVERSE;
+    set_amount(&request->command, body->amount);
+    return true;
+}
+
 static bool read_withdraw(struct command_request *request, const struct command_source *source,
                           struct request_fault *fault)
 {
@@ -216,6 +227,8 @@ static bool read_body(struct command_request *request, const struct command_sour
         return true;
     case ROUTE_VOID:
         return read_void(request, source, fault);
+    case ROUTE_REVERSAL:
+        return read_reversal(request, source, fault);
     case ROUTE_WITHDRAW:
         return read_withdraw(request, source, fault);
     case ROUTE_NONE:

@@ -15,6 +15,7 @@
 #include "posting_request.h"
 #include "request_echo.h"
 #include "request_headers.h"
+#include "reversal_request.h"
 #include "route.h"
 #include "transfer_request.h"
 #include "withdraw.h"
@@ -54,6 +55,7 @@ struct command_request {
         struct posting_request posting;
         struct hold_request hold;
         struct capture_request capture;
+        struct reversal_request reversal;
         struct withdraw_request withdraw;
     } body;
 };

@@ -20,6 +20,7 @@
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
+#include "reversal_exchange.h"
 #include "withdraw.h"
 
 struct exchange_handler {
@@ -150,6 +151,15 @@ static void keep_legs(h2o_req_t *request, struct request_echo *echo)
     echo->legs = kept;
 }
 
+/* One whose account is not known yet. */
+static void submit_reversal(struct exchange *exchange, const struct command_request *asked)
+{
+    enum error_code code =
+        reversal_exchange_begin(exchange->worker, exchange->request, &exchange->style, asked);
+    if (code != ERROR_NONE)
+        exchange_refuse(exchange, code);
+}
+
 /* Parks the request and hands its command over. */
 static void submit(struct exchange *exchange, struct command_request *asked)
 {
@@ -157,6 +167,10 @@ static void submit(struct exchange *exchange, struct command_request *asked)
     struct florin_command *command = &asked->command;
     if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING) {
         exchange_refuse_recovering(exchange);
+        return;
+    }
+    if (command->kind == FLORIN_REVERSE) {
+        submit_reversal(exchange, asked);
         return;
     }
     struct parked_request *entry = parked_add(&worker->parked, exchange->request);
@@ -253,8 +267,9 @@ static bool check_request(struct exchange *exchange)
     const struct route_match *match = &exchange->match;
     struct request_fault fault;
     bool takes_body = match->route != ROUTE_CHECKPOINT && !exchange_is_read(exchange);
-    /* The end of a hold has nothing that it must say. */
-    bool needs_body = match->subject != ROUTE_SUBJECT_HOLD;
+    /* The end of a hold and a reversal have nothing that they must say. */
+    bool needs_body =
+        match->subject != ROUTE_SUBJECT_HOLD && match->subject != ROUTE_SUBJECT_TRANSACTION;
     enum request_content content = exchange->headers.content;
     bool takes_content = content == REQUEST_CONTENT_JSON ||
                          (match->route == ROUTE_BATCH && content != REQUEST_CONTENT_FOREIGN);
@@ -313,6 +328,7 @@ static void dispatch(struct exchange *exchange)
     case ROUTE_CAPTURE:
     case ROUTE_HOLDS:
     case ROUTE_POSTINGS:
+    case ROUTE_REVERSAL:
     case ROUTE_TRANSACTIONS:
     case ROUTE_TRANSFERS:
     case ROUTE_VOID:

@@ -40,6 +40,7 @@ static const struct {
     {"/holds/", "/capture", ROUTE_CAPTURE, ROUTE_SUBJECT_HOLD},
     {"/holds/", "/void", ROUTE_VOID, ROUTE_SUBJECT_HOLD},
     {"/transactions/", "", ROUTE_TRANSACTION, ROUTE_SUBJECT_TRANSACTION},
+    {"/transactions/", "/reversal", ROUTE_REVERSAL, ROUTE_SUBJECT_TRANSACTION},
 };
 
 /* Leaves account_length at 0 when it is not a valid id. */

@@ -19,6 +19,7 @@
     X(BALANCE, "balance", "GET, HEAD")                                                             \
     X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \
     X(TRANSACTION, "transaction", "GET, HEAD")                                                     \
+    X(REVERSAL, "reversal", "POST")                                                                \
     X(TRANSFERS, "transfers", "POST")                                                              \
     X(POSTINGS, "postings", "POST")                                                                \
     X(HOLDS, "holds", "POST")                                                                      \

@@ -106,6 +106,7 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
     lookup->deadline_ns = deadline_ns;
     lookup->state = LOOKUP_WAITING;
     lookup->kind = SHARD_LOOKUP_NONE;
+    lookup->is_reversal = false;
     lookup->found = (struct shard_found){0};
     lookup->error = 0;
     lookup->steps_aside = false;

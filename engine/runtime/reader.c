@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/core/reversal.h"
 #include "key_archive.h"
 #include "ledger_state.h"
 #include "reader.h"
@@ -199,31 +200,6 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
 
 /* --- reversals ------------------------------------------------------------------------------- */
 
-/* All legs of a record, the own one first; returns how many. */
-static uint8_t legs_of_record(const struct record *record, struct florin_leg legs[FLORIN_LEGS_MAX])
-{
-    enum florin_direction own = (enum florin_direction)record->direction;
-    if (record->kind == FLORIN_DEPOSIT)
-        own = FLORIN_CREDIT;
-    else if (record->kind == FLORIN_WITHDRAW)
-        own = FLORIN_DEBIT;
-    legs[0] = (struct florin_leg){.account = record->id,
-                                  .account_length = record->id_length,
-                                  .direction = own,
-                                  .amount_minor = record->amount_minor};
-    const uint8_t *at = record->leg_bytes;
-    uint8_t count = 1;
-    for (uint8_t i = 0; i < record->leg_count; i++) {
-        struct record_leg leg;
-        at = record_next_leg(at, &leg);
-        legs[count++] = (struct florin_leg){.account = leg.id,
-                                            .account_length = leg.id_length,
-                                            .direction = (enum florin_direction)leg.direction,
-                                            .amount_minor = leg.amount_minor};
-    }
-    return count;
-}
-
 /* Gives the waiting command the legs of the transaction that it reverses, turned round. */
 static void give_legs(struct lookup *lookup, const struct record *record)
 {
@@ -233,9 +209,7 @@ static void give_legs(struct lookup *lookup, const struct record *record)
     memcpy(bytes, lookup->message, sizeof(bytes));
     message_get_command(bytes, &message);
     message.command.legs = legs;
-    message.command.leg_count = legs_of_record(record, legs);
-    for (uint8_t i = 0; i < message.command.leg_count; i++)
-        legs[i].direction = legs[i].direction == FLORIN_CREDIT ? FLORIN_DEBIT : FLORIN_CREDIT;
+    message.command.leg_count = reversal_legs(record, legs);
     message_put_command(lookup->message, &message.command, message.account_hash,
                         message.submitted_ns);
 }
@@ -243,19 +217,12 @@ static void give_legs(struct lookup *lookup, const struct record *record)
 /* Takes an earlier reversal off them. false: its legs are others. */
 static bool take_off(struct lookup *lookup, const struct record *record)
 {
-    struct florin_leg taken[FLORIN_LEGS_MAX];
     uint8_t bytes[LOOKUP_MESSAGE_BYTES];
     struct message_command message;
     memcpy(bytes, lookup->message, sizeof(bytes));
     message_get_command(bytes, &message);
-    uint8_t count = legs_of_record(record, taken);
-    if (count != message.command.leg_count)
+    if (!reversal_take_off(message.legs, message.command.leg_count, record))
         return false;
-    for (uint8_t i = 0; i < count; i++) {
-        if (taken[i].amount_minor > message.legs[i].amount_minor)
-            return false;
-        message.legs[i].amount_minor -= taken[i].amount_minor;
-    }
     message_put_command(lookup->message, &message.command, message.account_hash,
                         message.submitted_ns);
     lookup->found.reversals++;
