@@ -19,6 +19,7 @@
 enum {
     LINKS = 2,
     PAST_REQUESTS = 32,
+    PAST_VERSIONS = 100,
     TRIES_MAX = 100000,
     AMOUNT_MAX = 4000,
     WAIT_MS = 200,
@@ -403,7 +404,9 @@ static void do_read(struct load_client *client)
     uint64_t account = choose_account(client);
     uint64_t known = client->known[account];
     if (known != 0 && random_percent(&client->random, 3)) {
-        read_account(client, account, false, random_between(&client->random, 1, known));
+        /* The server walks from the newest version to this one. */
+        uint64_t oldest = known > PAST_VERSIONS ? known - PAST_VERSIONS : 1;
+        read_account(client, account, false, random_between(&client->random, oldest, known));
         return;
     }
     read_account(client, account, random_percent(&client->random, 50), 0);
