@@ -501,8 +501,8 @@ int event_stream_start(struct http_worker *worker, h2o_req_t *request,
         return -ENOMEM;
     stream->generator.proceed = on_proceed;
     stream->cursor = (struct event_cursor){
-        .form = (wish->as_sse ? EVENT_AS_SSE : 0u) |
-                (style->money_as_string ? EVENT_MONEY_AS_STRING : 0u),
+        .form = (wish->as_sse ? EVENT_AS_SSE : 0U) |
+                (style->money_as_string ? EVENT_MONEY_AS_STRING : 0U),
         .worker = worker->number,
         .from_start = wish->from_start,
         .position = wish->after,

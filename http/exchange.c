@@ -9,16 +9,13 @@
  */
 #include "exchange.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "answer_movement.h"
-#include "backup_stream.h"
 #include "command_request.h"
-#include "event_stream.h"
+#include "exchange_internal.h"
 #include "history_exchange.h"
-#include "history_request.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
@@ -29,18 +26,8 @@ struct exchange_handler {
     struct http_worker *worker;
 };
 
-/* A request while it is being read. */
-struct exchange {
-    struct http_worker *worker;
-    h2o_req_t *request;
-    struct route_match match;
-    struct answer_style style;
-    struct command_flags flags;
-    struct request_headers headers;
-};
-
-static void send_answer(struct http_worker *worker, enum route route, h2o_req_t *request,
-                        const struct answer *answer)
+void exchange_send(struct http_worker *worker, enum route route, h2o_req_t *request,
+                   const struct answer *answer)
 {
     metrics_count_answer(&worker->metrics, route, answer->status, answer->code);
     if (request == NULL)
@@ -49,7 +36,7 @@ static void send_answer(struct http_worker *worker, enum route route, h2o_req_t 
         respond(request, answer);
 }
 
-static void refuse(struct exchange *exchange, enum error_code code)
+void exchange_refuse(struct exchange *exchange, enum error_code code)
 {
     struct answer answer;
     if (exchange->match.route == ROUTE_WITHDRAW)
@@ -60,17 +47,17 @@ static void refuse(struct exchange *exchange, enum error_code code)
         answer_refuse(&answer, code, &exchange->style);
     if (code == ERROR_METHOD_NOT_ALLOWED)
         answer.allow = route_allow(exchange->match.route);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
-static void refuse_fault(struct exchange *exchange, const struct request_fault *fault)
+void exchange_refuse_fault(struct exchange *exchange, const struct request_fault *fault)
 {
     struct answer answer;
     if (exchange->match.route == ROUTE_WITHDRAW)
         withdraw_refuse(&answer, ERROR_INVALID_REQUEST);
     else
         answer_fault(&answer, fault, &exchange->style);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
 static struct recovery_progress progress_of(const struct exchange *exchange)
@@ -81,7 +68,7 @@ static struct recovery_progress progress_of(const struct exchange *exchange)
     return progress;
 }
 
-static void refuse_recovering(struct exchange *exchange)
+void exchange_refuse_recovering(struct exchange *exchange)
 {
     struct answer answer;
     struct recovery_progress progress = progress_of(exchange);
@@ -91,7 +78,26 @@ static void refuse_recovering(struct exchange *exchange)
         answer_not_ready(&answer, &progress, &exchange->style);
     else
         answer_recovering(&answer, &progress, &exchange->style);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
+}
+
+/* What is refused while the ledger is not at work; whether it is. */
+bool exchange_check_ready(struct exchange *exchange)
+{
+    switch (ledger_state(exchange->worker->server->options.ledger)) {
+    case LEDGER_READY:
+        return true;
+    case LEDGER_RECOVERING:
+        exchange_refuse_recovering(exchange);
+        return false;
+    case LEDGER_STOPPING:
+        exchange_refuse(exchange, ERROR_STOPPING);
+        return false;
+    case LEDGER_FAILED:
+        exchange_refuse(exchange, ERROR_UNHEALTHY);
+        return false;
+    }
+    abort(); /* not a state */
 }
 
 /* What the engine would not take: `code` is an error of florin_status. */
@@ -105,7 +111,7 @@ static void refuse_command(struct exchange *exchange, enum error_code code,
         withdraw_refuse(&answer, code);
     else
         answer_not_committed(&answer, code, version, &exchange->style);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
 static void on_early_input(h2o_socket_t *socket, const char *error)
@@ -145,12 +151,12 @@ static void submit(struct exchange *exchange, struct command_request *asked)
     struct http_worker *worker = exchange->worker;
     struct florin_command *command = &asked->command;
     if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING) {
-        refuse_recovering(exchange);
+        exchange_refuse_recovering(exchange);
         return;
     }
     struct parked_request *entry = parked_add(&worker->parked, exchange->request);
     if (entry == NULL) {
-        refuse(exchange, ERROR_TOO_MANY_REQUESTS);
+        exchange_refuse(exchange, ERROR_TOO_MANY_REQUESTS);
         return;
     }
     entry->route = exchange->match.route;
@@ -173,7 +179,7 @@ static void submit(struct exchange *exchange, struct command_request *asked)
         keep_polled(exchange->request);
 }
 
-static bool is_read(const struct exchange *exchange)
+bool exchange_is_read(const struct exchange *exchange)
 {
     const h2o_iovec_t *method = &exchange->request->method;
     return h2o_memis(method->base, method->len, H2O_STRLIT("GET")) ||
@@ -187,7 +193,7 @@ static void ask(struct exchange *exchange)
     struct request_fault fault;
     const struct command_source source = {
         .match = &exchange->match,
-        .is_read = is_read(exchange),
+        .is_read = exchange_is_read(exchange),
         .flags = exchange->flags,
         .headers = &exchange->headers,
         .body = exchange->request->entity.base,
@@ -196,151 +202,16 @@ static void ask(struct exchange *exchange)
     if (command_request_read(&asked, &source, &fault))
         submit(exchange, &asked);
     else
-        refuse_fault(exchange, &fault);
-}
-
-static void answer_status(struct exchange *exchange, const char *status)
-{
-    struct answer answer;
-    answer_init(&answer, 200);
-    json_text_raw(&answer.body, "{", 1);
-    json_text_member_string(&answer.body, "status", status);
-    json_text_raw(&answer.body, "}", 1);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
-}
-
-static void get_health(struct exchange *exchange)
-{
-    if (ledger_is_healthy(exchange->worker->server->options.ledger))
-        answer_status(exchange, "ok");
-    else
-        refuse(exchange, ERROR_UNHEALTHY);
-}
-
-static void get_readiness(struct exchange *exchange)
-{
-    struct server *server = exchange->worker->server;
-    enum ledger_state state = ledger_state(server->options.ledger);
-    if (state == LEDGER_STOPPING)
-        refuse(exchange, ERROR_STOPPING);
-    else if (!ledger_is_healthy(server->options.ledger))
-        refuse(exchange, ERROR_UNHEALTHY);
-    else if (state == LEDGER_RECOVERING || !server_is_ready(server))
-        refuse_recovering(exchange);
-    else
-        answer_status(exchange, "ready");
-}
-
-/* What is refused while the ledger is not at work; whether it is. */
-static bool check_ready(struct exchange *exchange)
-{
-    switch (ledger_state(exchange->worker->server->options.ledger)) {
-    case LEDGER_READY:
-        return true;
-    case LEDGER_RECOVERING:
-        refuse_recovering(exchange);
-        return false;
-    case LEDGER_STOPPING:
-        refuse(exchange, ERROR_STOPPING);
-        return false;
-    case LEDGER_FAILED:
-        refuse(exchange, ERROR_UNHEALTHY);
-        return false;
-    }
-    abort(); /* not a state */
-}
-
-/* What was: from the log, not from the account. */
-static void ask_history(struct exchange *exchange)
-{
-    const h2o_req_t *request = exchange->request;
-    struct history_query query;
-    struct request_fault fault;
-    bool has_query = request->query_at != SIZE_MAX;
-    const char *text = has_query ? request->path.base + request->query_at + 1 : "";
-    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
-    if (!request_headers_check(&exchange->headers, &fault) ||
-        !history_request_parse(&query, &exchange->match, text, length, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    if (!check_ready(exchange))
-        return;
-    enum error_code code = history_exchange_begin(exchange->worker, exchange->request,
-                                                  exchange->match.route, &exchange->style, &query);
-    if (code != ERROR_NONE)
-        refuse(exchange, code);
-}
-
-static void checkpoint(struct exchange *exchange)
-{
-    struct answer answer;
-    struct ledger_keeper_statistics figures;
-    uint64_t number;
-    struct florin *ledger = exchange->worker->server->options.ledger;
-    if (!check_ready(exchange))
-        return;
-    if (is_read(exchange)) {
-        ledger_keeper_statistics(ledger, &figures);
-        answer_checkpoints(&answer, &figures);
-    } else if (ledger_request_checkpoint(ledger, &number) == 0) {
-        answer_checkpoint_begun(&answer, number);
-    } else {
-        refuse(exchange, florin_failed(ledger) == 0 ? ERROR_STOPPING : ERROR_UNHEALTHY);
-        return;
-    }
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
-}
-
-static void backup(struct exchange *exchange)
-{
-    int error = backup_stream_start(exchange->worker, exchange->request, &exchange->style);
-    if (error == -EBUSY)
-        refuse(exchange, ERROR_TOO_MANY_REQUESTS);
-    else if (error != 0)
-        refuse(exchange, ERROR_BACKUP_FAILED);
-}
-
-static void follow_events(struct exchange *exchange)
-{
-    const h2o_req_t *request = exchange->request;
-    struct event_request wish;
-    struct request_fault fault;
-    bool has_query = request->query_at != SIZE_MAX;
-    const char *query = has_query ? request->path.base + request->query_at + 1 : "";
-    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
-    if (!request_headers_check(&exchange->headers, &fault) ||
-        !event_request_parse(&wish, query, length, &exchange->headers, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    if (!check_ready(exchange))
-        return;
-    if (event_stream_start(exchange->worker, exchange->request, &wish, &exchange->style) != 0)
-        refuse(exchange, ERROR_TOO_MANY_FOLLOWERS);
-}
-
-static void get_metrics(struct exchange *exchange)
-{
-    struct server *server = exchange->worker->server;
-    size_t length;
-    char *page =
-        metrics_page(server->metrics, server->worker_count, server->options.ledger, &length);
-    if (page == NULL) {
-        refuse(exchange, ERROR_UNHEALTHY);
-        return;
-    }
-    metrics_count_answer(&exchange->worker->metrics, exchange->match.route, 200, ERROR_NONE);
-    respond_text(exchange->request, "text/plain; version=0.0.4; charset=utf-8", page, length);
-    free(page);
+        exchange_refuse_fault(exchange, &fault);
 }
 
 static bool read_query(struct exchange *exchange, struct request_fault *fault)
 {
     const h2o_req_t *request = exchange->request;
     size_t start = request->query_at == SIZE_MAX ? request->path.len : request->query_at + 1;
-    bool read = command_flags_parse(&exchange->flags, exchange->match.route, is_read(exchange),
-                                    request->path.base + start, request->path.len - start, fault);
+    bool read =
+        command_flags_parse(&exchange->flags, exchange->match.route, exchange_is_read(exchange),
+                            request->path.base + start, request->path.len - start, fault);
     exchange->style.dry_run = read && exchange->flags.dry_run;
     return read;
 }
@@ -351,30 +222,30 @@ static bool check_request(struct exchange *exchange)
     const h2o_req_t *request = exchange->request;
     const struct route_match *match = &exchange->match;
     struct request_fault fault;
-    bool takes_body = match->route != ROUTE_CHECKPOINT && !is_read(exchange);
+    bool takes_body = match->route != ROUTE_CHECKPOINT && !exchange_is_read(exchange);
     /* The end of a hold has nothing that it must say. */
     bool needs_body = match->subject != ROUTE_SUBJECT_HOLD;
     if (request->entity.len > FLORIN_BODY_MAX) {
-        refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
+        exchange_refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
     }
     if (takes_body && exchange->headers.content_type_is_foreign &&
         (needs_body || request->entity.len > 0)) {
-        refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
+        exchange_refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
     bool well = read_query(exchange, &fault) && request_headers_check(&exchange->headers, &fault);
     if (well && match->route == ROUTE_CHECKPOINT && request->entity.len > 0)
         well = request_fault_set(&fault, "body", "This call takes no body");
     if (well && match->subject == ROUTE_SUBJECT_HOLD && match->account_length == 0) {
-        refuse(exchange, ERROR_HOLD_NOT_FOUND);
+        exchange_refuse(exchange, ERROR_HOLD_NOT_FOUND);
         return false;
     }
     if (well && match->subject == ROUTE_SUBJECT_ACCOUNT && match->account_length == 0)
         well = request_fault_set(&fault, "accountId", "%s",
                                  florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
     if (!well)
-        refuse_fault(exchange, &fault);
+        exchange_refuse_fault(exchange, &fault);
     return well;
 }
 
@@ -383,25 +254,26 @@ static bool asks_of_the_past(const struct exchange *exchange)
     const h2o_req_t *request = exchange->request;
     enum route route = exchange->match.route;
     bool has_query = request->query_at != SIZE_MAX && request->query_at + 1 < request->path.len;
-    return route == ROUTE_TRANSACTION || (route == ROUTE_TRANSACTIONS && is_read(exchange)) ||
+    return route == ROUTE_TRANSACTION ||
+           (route == ROUTE_TRANSACTIONS && exchange_is_read(exchange)) ||
            (route == ROUTE_BALANCE && has_query);
 }
 
 static void dispatch(struct exchange *exchange)
 {
     if (asks_of_the_past(exchange)) {
-        ask_history(exchange);
+        exchange_ask_history(exchange);
         return;
     }
     switch (exchange->match.route) {
     case ROUTE_HEALTHZ:
-        get_health(exchange);
+        exchange_get_health(exchange);
         return;
     case ROUTE_READYZ:
-        get_readiness(exchange);
+        exchange_get_readiness(exchange);
         return;
     case ROUTE_METRICS:
-        get_metrics(exchange);
+        exchange_get_metrics(exchange);
         return;
     case ROUTE_ACCOUNT:
     case ROUTE_ACCOUNTS:
@@ -418,14 +290,14 @@ static void dispatch(struct exchange *exchange)
         return;
     case ROUTE_CHECKPOINT:
         if (check_request(exchange))
-            checkpoint(exchange);
+            exchange_checkpoint(exchange);
         return;
     case ROUTE_BACKUP:
-        if (check_request(exchange) && check_ready(exchange))
-            backup(exchange);
+        if (check_request(exchange) && exchange_check_ready(exchange))
+            exchange_backup(exchange);
         return;
     case ROUTE_EVENTS:
-        follow_events(exchange);
+        exchange_follow_events(exchange);
         return;
     case ROUTE_TRANSACTION:
     case ROUTE_NONE:
@@ -454,9 +326,9 @@ static int on_request(h2o_handler_t *self, h2o_req_t *request)
         .reject_duplicates = exchange.worker->server->options.reject_duplicates,
     };
     if (exchange.match.route == ROUTE_NONE)
-        refuse(&exchange, ERROR_NOT_FOUND);
+        exchange_refuse(&exchange, ERROR_NOT_FOUND);
     else if (!route_allows(exchange.match.route, request->method.base, request->method.len))
-        refuse(&exchange, ERROR_METHOD_NOT_ALLOWED);
+        exchange_refuse(&exchange, ERROR_METHOD_NOT_ALLOWED);
     else
         dispatch(&exchange);
     return 0;
@@ -552,5 +424,5 @@ void exchange_finish(struct http_worker *worker, const struct florin_result *res
     if (!entry->style.dry_run)
         count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);
-    send_answer(worker, route, request, &answer);
+    exchange_send(worker, route, request, &answer);
 }

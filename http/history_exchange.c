@@ -51,7 +51,7 @@ static size_t body_bytes_max(const struct history_answer *found)
         uint64_t lsn;
         struct record record;
         at = history_next_record(at, &lsn, &record);
-        bytes += RECORD_BYTES + (record.leg_count + 1u) * (size_t)RECORD_JSON_LEG_BYTES_MAX +
+        bytes += RECORD_BYTES + (record.leg_count + 1U) * (size_t)RECORD_JSON_LEG_BYTES_MAX +
                  ((size_t)record.key_length + record.metadata_length) * ESCAPE_BYTES;
     }
     return bytes;

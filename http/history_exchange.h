@@ -24,8 +24,8 @@ enum error_code history_exchange_begin(struct http_worker *worker, h2o_req_t *re
 void history_exchange_go_on(struct http_worker *worker, struct parked_request *entry,
                             const struct florin_result *result);
 
-/* Answers one that is ready; whether there was one. One at a time: a page of 500 takes the loop up
- * to a millisecond. */
+/* Answers one that is ready; whether there was one. One at a time: a page of 500 takes the loop a
+ * quarter of a millisecond. */
 bool history_exchange_answer(struct http_worker *worker);
 
 /* An answer as a client gets it. `memory`, NULL or to be freed, holds the body and outlives it. */

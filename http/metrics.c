@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/runtime/history.h"
 #include "wal/log.h"
 
 static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408, 409, 410,
@@ -195,6 +196,17 @@ static void write_keys(FILE *page, const struct ledger_keeper_statistics *keeper
            keeper->lookups_in_vain);
 }
 
+static void write_history(FILE *page, const struct florin *ledger)
+{
+    struct history_statistics history = history_statistics(ledger);
+    figure(page, "florin_history_queries_total", "counter", "Questions about the past.",
+           history.queries);
+    figure(page, "florin_history_reads_total", "counter", "Reads of the log for them.",
+           history.reads);
+    figure(page, "florin_history_failures_total", "counter",
+           "Answered with an error: the log is damaged or unreadable.", history.failures);
+}
+
 static void write_keeper(FILE *page, const struct florin *ledger)
 {
     struct ledger_keeper_statistics keeper;
@@ -280,6 +292,7 @@ char *metrics_page(const struct metrics *const *workers, size_t worker_count,
     write_followers(page, workers, worker_count);
     write_ledger(page, ledger);
     write_keeper(page, ledger);
+    write_history(page, ledger);
     if (fclose(page) != 0) {
         free(bytes);
         return NULL;

@@ -115,8 +115,11 @@ static void write_metadata(struct json_text *text, const struct record *record)
         return;
     }
     assert(length <= sizeof(line));
-    for (size_t i = 0; i < length; i++)
-        line[i] = (unsigned char)record->metadata[i] < 0x20 ? ' ' : record->metadata[i];
+    memcpy(line, record->metadata, length);
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)line[i] < 0x20)
+            line[i] = ' ';
+    }
     json_text_raw(text, line, length);
 }
 

@@ -273,10 +273,12 @@ struct florin_command {
 
 /* What became of it. `balance_minor`, `version` are the account's after an applied command, and
  * at the moment of the refusal for a refused one. Of a posting they are those of the first leg's
- * account, after all legs; of one that was refused, of the account of the leg that `leg` names. A
- * hold and its end show in balance_minor what is available (balance - held), for that is what they
- * change. A transaction with all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the
- * version is the last durable one. Zero where there is no such account.
+ * account, after all legs; of one that was refused, of the account of the leg that `leg` names (a
+ * balance of 0 when that has another currency than the first leg's, in which a result counts). A
+ * hold that was made, voided or has expired shows in balance_minor what is available (balance -
+ * held), for that is what it changes; a capture, and any refusal, the balance. A transaction with
+ * all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the version is the last
+ * durable one. Zero where there is no such account.
  */
 struct florin_result {
     uint64_t user_data;
@@ -383,7 +385,9 @@ void florin_client_close(struct florin_client *client);
 
 /* Hands over up to `count` commands, in order, and returns how many were taken; fewer when a
  * queue is full: reap, then submit the rest. Commands on one account take effect in the order
- * of submission. A command that is malformed is taken and answered. Thread: the client's. */
+ * of submission; only a posting, which may have to wait for accounts of other workers, takes effect
+ * at some moment before its result, and commands on its accounts that are submitted meanwhile may
+ * come before it. A command that is malformed is taken and answered. Thread: the client's. */
 size_t florin_submit(struct florin_client *client, const struct florin_command *commands,
                      size_t count);
 

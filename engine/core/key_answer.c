@@ -35,6 +35,9 @@ enum {
     STATE_DIGEST_BYTES = 16,
     /* Not that of an account (shard_checkpoint.c), so that neither can stand in for the other. */
     STATE_DIGEST_SEED = 2,
+
+    EXPECTED_BYTES = 24,
+    EXPECTED_SEED = 4, /* another than those of other digests (posting.c) */
 };
 _Static_assert((int)OFFSET_VERSION + 8 == (int)KEY_ANSWER_BYTES, "the version is the last");
 
@@ -104,17 +107,32 @@ static void answer_with_legs(const struct record *record, struct key_answer *ans
     }
 }
 
-struct key_answer key_answer_of_record(const struct hash_secret *secret,
-                                       const struct record *record, uint64_t lsn)
+uint64_t key_answer_expected(uint64_t expected_version, bool has_expected_balance,
+                             int64_t expected_balance_minor, bool as_admin)
 {
-    assert(record->key_length > 0);
+    uint8_t bytes[EXPECTED_BYTES] = {0};
+
+    if (!has_expected_balance && !as_admin)
+        return expected_version;
+    bytes_put_u64(bytes, expected_version);
+    bytes_put_i64(bytes + 8, has_expected_balance ? expected_balance_minor : 0);
+    bytes[16] = has_expected_balance;
+    bytes[17] = as_admin;
+    uint64_t digest = hash_bytes(bytes, sizeof(bytes), EXPECTED_SEED);
+    return digest == 0 ? 1 : digest;
+}
+
+/* All but the digest. */
+static struct key_answer answer_of_record(const struct record *record, uint64_t lsn)
+{
     struct key_answer answer = {
-        .digest = hash_key(secret, record->id, record->id_length, record->key, record->key_length),
         .lsn = lsn,
         .kind = record->kind,
         .status = record->status,
         .time_ns = record->time_ns,
-        .expected_version = record->expected_version,
+        .expected_version =
+            key_answer_expected(record->expected_version, record->has_expected_balance,
+                                record->expected_balance_minor, record->as_admin),
         .amount_minor = record->amount_minor,
         .balance_minor = record->balance_minor,
         .version = record->version,
@@ -122,6 +140,36 @@ struct key_answer key_answer_of_record(const struct hash_secret *secret,
     if (record_kind_has_legs(record->kind))
         answer_with_legs(record, &answer);
     return answer;
+}
+
+struct key_answer key_answer_of_record(const struct hash_secret *secret,
+                                       const struct record *record, uint64_t lsn)
+{
+    assert(record->key_length > 0);
+    struct key_answer answer = answer_of_record(record, lsn);
+    answer.digest =
+        hash_key(secret, record->id, record->id_length, record->key, record->key_length);
+    return answer;
+}
+
+struct hash128 key_of_reversal(const struct hash_secret *secret, const char *id, size_t id_length,
+                               uint64_t target_lsn, uint64_t number)
+{
+    uint8_t key[FLORIN_KEY_MAX + 1 + 16] = {0};
+    bytes_put_u64(key + FLORIN_KEY_MAX + 1, target_lsn);
+    bytes_put_u64(key + FLORIN_KEY_MAX + 9, number);
+    return hash_key(secret, id, id_length, (const char *)key, sizeof(key));
+}
+
+bool key_answer_of_reversal(const struct hash_secret *secret, const struct record *record,
+                            uint64_t lsn, struct key_answer *answer)
+{
+    if (record->kind != FLORIN_REVERSE || record->status != FLORIN_APPLIED)
+        return false;
+    *answer = answer_of_record(record, lsn);
+    answer->digest =
+        key_of_reversal(secret, record->id, record->id_length, record->target_lsn, record->detail);
+    return true;
 }
 
 void key_answer_encode(const struct key_answer *answer, uint8_t bytes[KEY_ANSWER_BYTES])

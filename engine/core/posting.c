@@ -13,14 +13,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "money.h"
-
-enum {
-    REQUEST_SEED = 3, /* another than those of other digests (key_answer.c) */
-    REQUEST_HEAD_BYTES = 40,
-    REQUEST_LEG_BYTES = 48,
-};
 
 __extension__ typedef __int128 wide; /* 64 amounts add up in it */
 
@@ -58,13 +51,13 @@ static enum florin_status check_leg(const struct florin_command *command, uint8_
     if (checked->account == NULL ||
         !florin_account_id_is_valid(checked->account, checked->account_length))
         return fault(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_ACCOUNT, number, field, leg);
-    if (checked->direction != FLORIN_CREDIT && checked->direction != FLORIN_DEBIT)
-        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_KIND, number, field, leg);
     if (!amount_is_valid(checked->amount_minor, decimal, checked->amount_scale))
         return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, number, field, leg);
     if (!condition_is_valid(checked->has_expected_balance, checked->expected_balance_minor, decimal,
                             checked->expected_balance_scale))
         return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_EXPECTED_BALANCE, number, field, leg);
+    if (checked->direction != FLORIN_CREDIT && checked->direction != FLORIN_DEBIT)
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_KIND, number, field, leg);
     return FLORIN_APPLIED;
 }
 
@@ -74,26 +67,30 @@ static enum florin_status check_legs(const struct florin_command *command, enum 
     size_t least = command->kind == FLORIN_POSTING ? 2 : 1;
     if (command->legs == NULL || command->leg_count < least || command->leg_count > FLORIN_LEGS_MAX)
         return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_LEGS, 0, field, leg);
-    const struct florin_leg *first = &command->legs[0];
-    if (first->account_length != command->account_length || first->account == NULL ||
-        memcmp(first->account, command->account, command->account_length) != 0)
-        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_ACCOUNT, 0, field, leg);
+    enum florin_status gravest = FLORIN_APPLIED;
     for (uint8_t i = 0; i < command->leg_count; i++) {
-        enum florin_status status = check_leg(command, i, field, leg);
-        if (status != FLORIN_APPLIED)
-            return status;
+        enum florin_field at = FLORIN_FIELD_NONE;
+        uint8_t number = 0;
+        enum florin_status status = check_leg(command, i, &at, &number);
+        if (status != FLORIN_APPLIED && (gravest == FLORIN_APPLIED || status < gravest))
+            gravest = fault(status, at, number, field, leg);
     }
-    return FLORIN_APPLIED;
+    const struct florin_leg *first = &command->legs[0];
+    bool is_own = first->account != NULL && first->account_length == command->account_length &&
+                  memcmp(first->account, command->account, command->account_length) == 0;
+    if (!is_own && (gravest == FLORIN_APPLIED || gravest >= FLORIN_INVALID_LEGS))
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_ACCOUNT, 0, field, leg);
+    return gravest;
 }
 
 enum florin_status posting_check(const struct florin_command *command, enum florin_field *field,
                                  uint8_t *leg)
 {
-    if (command->kind == FLORIN_POSTING || command->kind == FLORIN_BATCH ||
-        command->kind == FLORIN_REVERSE)
+    if (command->kind == FLORIN_POSTING || command->kind == FLORIN_BATCH)
         return check_legs(command, field, leg);
-    bool needs_to = command->kind == FLORIN_TRANSFER || command->to_length > 0;
-    bool may_be_zero = command->kind == FLORIN_CAPTURE && command->amount_minor == 0;
+    bool needs_to = command->kind == FLORIN_TRANSFER ||
+                    (command->kind == FLORIN_CAPTURE && command->to_length > 0);
+    bool may_be_zero = command->kind != FLORIN_TRANSFER && command->amount_minor == 0;
     if (needs_to &&
         (command->to == NULL || !florin_account_id_is_valid(command->to, command->to_length)))
         return fault(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_TO, 1, field, leg);
@@ -107,195 +104,6 @@ enum florin_status posting_check(const struct florin_command *command, enum flor
         memcmp(command->to, command->account, command->to_length) == 0)
         return fault(FLORIN_SAME_ACCOUNT, FLORIN_FIELD_TO, 1, field, leg);
     return FLORIN_APPLIED;
-}
-
-/* --- from a command and back ------------------------------------------------------------- */
-
-/* The number of the account in the posting, added when it is new. */
-static uint8_t take_account(struct posting *posting, const struct hash_secret *secret,
-                            const char *id, size_t id_length)
-{
-    uint64_t hash = hash_account(secret, id, id_length);
-    for (uint8_t i = 0; i < posting->account_count; i++) {
-        const struct posting_account *account = &posting->accounts[i];
-        if (account->hash == hash && account->id_length == id_length &&
-            memcmp(account->id, id, id_length) == 0)
-            return i;
-    }
-    struct posting_account *added = &posting->accounts[posting->account_count];
-    memcpy(added->id, id, id_length);
-    added->id_length = (uint8_t)id_length;
-    added->hash = hash;
-    added->is_credited = false;
-    return posting->account_count++;
-}
-
-static void take_leg(struct posting *posting, const struct hash_secret *secret,
-                     const struct florin_leg *leg)
-{
-    uint8_t account = take_account(posting, secret, leg->account, leg->account_length);
-    posting->legs[posting->leg_count++] = (struct posting_leg){
-        .account = account,
-        .direction = leg->direction,
-        .amount_scale = leg->amount_scale,
-        .amount = leg->amount_minor,
-        .expected_version = leg->expected_version,
-        .has_expected_balance = leg->has_expected_balance,
-        .expected_balance_scale = leg->expected_balance_scale,
-        .expected_balance = leg->expected_balance_minor,
-    };
-    if (leg->direction == FLORIN_CREDIT)
-        posting->accounts[account].is_credited = true;
-}
-
-/* Transfers and captures as legs. */
-static size_t legs_of_pair(const struct florin_command *command, struct florin_leg legs[2])
-{
-    legs[0] = (struct florin_leg){
-        .account = command->account,
-        .account_length = command->account_length,
-        .direction = FLORIN_DEBIT,
-        .amount_minor = command->amount_minor,
-        .amount_scale = command->amount_scale,
-        .expected_version = command->expected_version,
-        .has_expected_balance = command->has_expected_balance,
-        .expected_balance_minor = command->expected_balance_minor,
-        .expected_balance_scale = command->expected_balance_scale,
-    };
-    legs[1] = (struct florin_leg){
-        .account = command->to,
-        .account_length = command->to_length,
-        .direction = FLORIN_CREDIT,
-        .amount_minor = command->amount_minor,
-        .amount_scale = command->amount_scale,
-        .expected_version = command->expected_to_version,
-    };
-    return command->to_length > 0 ? 2 : 1;
-}
-
-static bool has_own_legs(enum florin_command_kind kind)
-{
-    return kind != FLORIN_TRANSFER && kind != FLORIN_CAPTURE;
-}
-
-void posting_init(struct posting *posting, const struct florin_command *command,
-                  const struct hash_secret *secret)
-{
-    struct florin_leg pair[2];
-    const struct florin_leg *legs = command->legs;
-    size_t count = command->leg_count;
-    if (!has_own_legs(command->kind)) {
-        count = legs_of_pair(command, pair);
-        legs = pair;
-    }
-    posting->kind = command->kind;
-    posting->amount_is_decimal = command->amount_is_decimal;
-    posting->expected_by_precondition = command->expected_by_precondition;
-    posting->dry_run = command->dry_run;
-    posting->as_admin = command->as_admin;
-    posting->user_data = command->user_data;
-    posting->target_id = command->target_id;
-    posting->request = posting_request(command);
-    posting->hold_is_active = false;
-    posting->hold_minor = 0;
-    posting->key_length = (uint8_t)command->key_length;
-    if (command->key_length > 0)
-        memcpy(posting->key, command->key, command->key_length);
-    posting->leg_count = 0;
-    posting->account_count = 0;
-    for (size_t i = 0; i < count; i++)
-        take_leg(posting, secret, &legs[i]);
-}
-
-void posting_command(const struct posting *posting, struct florin_leg legs[FLORIN_LEGS_MAX],
-                     struct florin_command *command)
-{
-    for (uint8_t i = 0; i < posting->leg_count; i++) {
-        const struct posting_leg *leg = &posting->legs[i];
-        const struct posting_account *account = &posting->accounts[leg->account];
-        legs[i] = (struct florin_leg){
-            .account = account->id,
-            .account_length = account->id_length,
-            .direction = leg->direction,
-            .amount_minor = leg->amount,
-            .amount_scale = leg->amount_scale,
-            .expected_version = leg->expected_version,
-            .has_expected_balance = leg->has_expected_balance,
-            .expected_balance_minor = leg->expected_balance,
-            .expected_balance_scale = leg->expected_balance_scale,
-        };
-    }
-    *command = (struct florin_command){
-        .user_data = posting->user_data,
-        .kind = posting->kind,
-        .account = legs[0].account,
-        .account_length = legs[0].account_length,
-        .key = posting->key,
-        .key_length = posting->key_length,
-        .amount_is_decimal = posting->amount_is_decimal,
-        .expected_by_precondition = posting->expected_by_precondition,
-        .dry_run = posting->dry_run,
-        .as_admin = posting->as_admin,
-        .target_id = posting->target_id,
-    };
-    if (has_own_legs(posting->kind)) {
-        command->legs = legs;
-        command->leg_count = posting->leg_count;
-        return;
-    }
-    command->amount_minor = legs[0].amount_minor;
-    command->amount_scale = legs[0].amount_scale;
-    command->expected_version = legs[0].expected_version;
-    command->has_expected_balance = legs[0].has_expected_balance;
-    command->expected_balance_minor = legs[0].expected_balance_minor;
-    command->expected_balance_scale = legs[0].expected_balance_scale;
-    if (posting->leg_count > 1) {
-        command->to = legs[1].account;
-        command->to_length = legs[1].account_length;
-        command->expected_to_version = legs[1].expected_version;
-    }
-}
-
-/* --- the request's digest ---------------------------------------------------------------- */
-
-static uint64_t mix_leg(uint64_t digest, const struct florin_leg *leg)
-{
-    uint8_t bytes[REQUEST_LEG_BYTES + FLORIN_ACCOUNT_ID_MAX] = {0};
-    struct money_decimal amount = {leg->amount_minor, leg->amount_scale};
-    bytes_put_u64(bytes, digest);
-    bytes[8] = (uint8_t)leg->direction;
-    bytes[9] = amount.scale;
-    bytes[10] = leg->has_expected_balance;
-    bytes[11] = leg->has_expected_balance ? leg->expected_balance_scale : 0;
-    bytes_put_i64(bytes + 16, amount.digits);
-    bytes_put_u64(bytes + 24, leg->expected_version);
-    bytes_put_i64(bytes + 32, leg->has_expected_balance ? leg->expected_balance_minor : 0);
-    bytes_put_u64(bytes + 40, leg->account_length);
-    memcpy(bytes + REQUEST_LEG_BYTES, leg->account, leg->account_length);
-    return hash_bytes(bytes, REQUEST_LEG_BYTES + leg->account_length, REQUEST_SEED);
-}
-
-uint64_t posting_request(const struct florin_command *command)
-{
-    struct florin_leg pair[2];
-    const struct florin_leg *legs = command->legs;
-    size_t count = command->leg_count;
-    uint8_t bytes[REQUEST_HEAD_BYTES] = {0};
-    if (!has_own_legs(command->kind) || !posting_is(command->kind)) {
-        count = legs_of_pair(command, pair);
-        legs = pair;
-    }
-    bytes[0] = (uint8_t)command->kind;
-    bytes[1] = command->amount_is_decimal;
-    bytes[2] = command->expected_by_precondition;
-    bytes[3] = command->as_admin;
-    bytes_put_u64(bytes + 8, command->target_id);
-    bytes_put_u64(bytes + 16, command->expires_in_ns);
-    bytes_put_u64(bytes + 24, count);
-    uint64_t digest = hash_bytes(bytes, sizeof(bytes), REQUEST_SEED);
-    for (size_t i = 0; i < count; i++)
-        digest = mix_leg(digest, &legs[i]);
-    return digest == 0 ? 1 : digest;
 }
 
 /* --- the decision ------------------------------------------------------------------------ */
@@ -400,6 +208,58 @@ static void judge_hold(struct posting *posting, struct posting_decision *decisio
         worsen(decision, FLORIN_HOLD_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
 }
 
+/* What the legs from the first to this one, of one direction and currency, add up to. */
+static uint64_t sum_up_to(const struct posting *posting, uint8_t number)
+{
+    uint64_t sum = 0;
+    for (uint8_t i = 0; i <= number; i++) {
+        const struct posting_leg *leg = &posting->legs[i];
+        if (leg->direction == posting->legs[number].direction && same_currency(posting, i, number))
+            sum += (uint64_t)leg->amount;
+    }
+    return sum;
+}
+
+static uint64_t scale(uint64_t amount, uint64_t part, uint64_t whole)
+{
+    __extension__ typedef unsigned __int128 product;
+    return (uint64_t)((product)amount * part / whole);
+}
+
+/* A part of what is left: of every leg the same part, in whole minor units. Of each currency and
+ * direction the legs up to each one give together the exact part, rounded down; a leg gives what
+ * that is more than the legs before it. So both sides of a currency give the same, a leg never
+ * gives more than it has, and parts of what is left add up to the whole.
+ *
+ * (The sum of 64 amounts may exceed 64 bits only where the balances could not hold them.) */
+static void judge_reversal(struct posting *posting, struct posting_decision *decision)
+{
+    const struct posting_account *home = &posting->accounts[posting->legs[0].account];
+    int64_t left = posting->legs[0].amount;
+    int64_t asked = posting->asked;
+    if (posting->kind != FLORIN_REVERSE)
+        return;
+    if (posting->asked_is_decimal) {
+        const struct money_decimal decimal = {asked, posting->asked_scale};
+        if (!money_to_minor(decimal, home->currency.exponent, &asked)) {
+            worsen(decision, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, 0);
+            return;
+        }
+    }
+    if (asked == 0)
+        asked = left;
+    if (left == 0 || asked > left) {
+        worsen(decision, FLORIN_REVERSAL_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
+        return;
+    }
+    for (uint8_t i = 0; i < posting->leg_count; i++) {
+        uint64_t sum = sum_up_to(posting, i);
+        uint64_t before = sum - (uint64_t)posting->legs[i].amount;
+        posting->legs[i].amount_minor = (int64_t)(scale(sum, (uint64_t)asked, (uint64_t)left) -
+                                                  scale(before, (uint64_t)asked, (uint64_t)left));
+    }
+}
+
 /* What the account may not fall below: a capture frees its own hold first. */
 static int64_t floor_of(const struct posting *posting, uint8_t account)
 {
@@ -437,6 +297,7 @@ struct posting_decision posting_decide(struct posting *posting)
     if (decision.status == FLORIN_ACCOUNT_NOT_FOUND || decision.status == FLORIN_INVALID_AMOUNT)
         return decision;
     judge_hold(posting, &decision);
+    judge_reversal(posting, &decision);
     judge_currencies(posting, &decision);
     for (uint8_t i = 0; i < posting->account_count; i++) {
         struct posting_account *account = &posting->accounts[i];
@@ -476,6 +337,14 @@ enum florin_field posting_field(enum florin_status status)
     }
 }
 
+int64_t posting_refused_balance(const struct posting *posting,
+                                const struct posting_decision *decision)
+{
+    return same_currency(posting, 0, decision->leg)
+               ? posting->accounts[posting->legs[decision->leg].account].balance_minor
+               : 0;
+}
+
 /* --- the record -------------------------------------------------------------------------- */
 
 void posting_record(const struct posting *posting, const struct posting_decision *decision,
@@ -506,9 +375,13 @@ void posting_record(const struct posting *posting, const struct posting_decision
         const struct posting_account *refused =
             &posting->accounts[posting->legs[decision->leg].account];
         record->detail = refused->version;
-        record->detail_minor = refused->balance_minor;
+        record->detail_minor = posting_refused_balance(posting, decision);
         record->refused_leg = decision->leg;
         return;
+    }
+    if (posting->kind == FLORIN_REVERSE) {
+        record->detail = posting->reversals + 1;
+        record->detail_minor = posting->reversed_minor + own->amount_minor;
     }
     record->direction = (uint8_t)own->direction;
     record->leg_count = (uint8_t)(posting->leg_count - 1);

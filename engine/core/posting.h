@@ -83,6 +83,15 @@ struct posting {
     bool hold_is_active;
     int64_t hold_minor;
 
+    /* of a reversal: what was asked of the first leg (0: all); the legs are what is left of the
+     * transaction */
+    int64_t asked;
+    uint8_t asked_scale;
+    bool asked_is_decimal;
+    /* and what was reversed before; set by the home shard */
+    uint32_t reversals;
+    int64_t reversed_minor;
+
     char key[FLORIN_KEY_MAX];
     struct posting_leg legs[FLORIN_LEGS_MAX];
     struct posting_account accounts[FLORIN_LEGS_MAX];
@@ -120,6 +129,11 @@ struct posting_decision posting_decide(struct posting *posting);
 
 /* What a refusal that is remembered speaks of. */
 enum florin_field posting_field(enum florin_status status);
+
+/* The balance that a refusal shows: of the refused leg's account; 0 when that has another currency
+ * than the first leg's, in which a result counts. */
+int64_t posting_refused_balance(const struct posting *posting,
+                                const struct posting_decision *decision);
 
 /* The record of a decision, but for `held_minor`, the account's after it. Strings point into the
  * posting, legs to `legs`. Of a refusal: remembered under its key. */

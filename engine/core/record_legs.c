@@ -111,11 +111,13 @@ static size_t leg_size(const struct record_leg *leg)
     return record_padded((size_t)RECORD_LEG_BYTES + leg->id_length);
 }
 
-static bool leg_is_valid(const struct record_leg *leg)
+/* A part of a reversal may be nothing for a small leg. */
+static bool leg_is_valid(const struct record_leg *leg, uint8_t kind)
 {
     return (leg->direction == FLORIN_CREDIT || leg->direction == FLORIN_DEBIT) &&
            leg->exponent <= FLORIN_EXPONENT_MAX && leg->version > 0 &&
-           leg->balance_minor >= MONEY_MIN && leg->amount_minor > 0 &&
+           leg->balance_minor >= MONEY_MIN &&
+           leg->amount_minor >= (kind == FLORIN_REVERSE ? 0 : 1) &&
            florin_account_id_is_valid(leg->id, leg->id_length);
 }
 
@@ -123,7 +125,6 @@ static uint8_t *leg_encode(const struct record_leg *leg, uint8_t *bytes)
 {
     size_t size = leg_size(leg);
 
-    assert(leg_is_valid(leg));
     memset(bytes, 0, size);
     bytes[LEG_OFFSET_ID_LENGTH] = leg->id_length;
     bytes[LEG_OFFSET_DIRECTION] = leg->direction;
@@ -219,7 +220,7 @@ static bool directions_are_valid(const struct record *record)
         return false;
     for (uint8_t i = 0; i < record->leg_count; i++) {
         struct record_leg leg = take_leg(record, i, &at);
-        if (!leg_is_valid(&leg) || (out_of_first && leg.direction != FLORIN_CREDIT))
+        if (!leg_is_valid(&leg, record->kind) || (out_of_first && leg.direction != FLORIN_CREDIT))
             return false;
     }
     return true;

@@ -97,7 +97,8 @@ void shard_execute(struct shard *shard, const struct florin_command *command, ui
                    uint64_t now_ns, const struct shard_found *found, struct shard_answer *answer)
 {
     assert(shard_stage_has_room(shard));
-    assert(found == NULL || found->other_count <= SHARD_OTHERS_MAX);
+    assert(found == NULL || (found->key.other_count <= SHARD_OTHERS_MAX &&
+                             found->next_reversal.other_count <= SHARD_OTHERS_MAX));
     *answer = (struct shard_answer){
         .result = {.user_data = command->user_data, .kind = command->kind},
         .account_slot = SHARD_NO_SLOT,
@@ -148,11 +149,37 @@ bool shard_record_has_key(const struct record *record, const struct florin_comma
            memcmp(record->key, command->key, record->key_length) == 0;
 }
 
-bool shard_record_is_hold(const struct record *record, const struct florin_command *command)
+static bool is_applied_of(const struct record *record, const struct florin_command *command)
 {
-    return record->kind == FLORIN_HOLD && record->status == FLORIN_APPLIED &&
-           record->id_length == command->account_length &&
+    return record->status == FLORIN_APPLIED && record->id_length == command->account_length &&
            memcmp(record->id, command->account, record->id_length) == 0;
+}
+
+enum shard_target shard_target_of_record(const struct record *record,
+                                         const struct florin_command *command)
+{
+    if (!is_applied_of(record, command))
+        return SHARD_TARGET_NOT_FOUND;
+    switch (record->kind) {
+    case FLORIN_HOLD:
+        return SHARD_TARGET_HOLD;
+    case FLORIN_DEPOSIT:
+    case FLORIN_WITHDRAW:
+    case FLORIN_TRANSFER:
+    case FLORIN_POSTING:
+    case FLORIN_BATCH:
+    case FLORIN_CAPTURE:
+        return SHARD_TARGET_REVERSIBLE;
+    default:
+        return SHARD_TARGET_OTHER;
+    }
+}
+
+bool shard_record_is_reversal(const struct record *record, const struct florin_command *command,
+                              uint32_t number)
+{
+    return record->kind == FLORIN_REVERSE && is_applied_of(record, command) &&
+           record->target_lsn == command->target_id && record->detail == number;
 }
 
 static void seal_account(struct shard *shard, uint32_t slot, uint64_t first_lsn)
@@ -175,6 +202,8 @@ void shard_seal(struct shard *shard, uint64_t first_lsn)
         record_seal(stage->bytes + staged->offset, first_lsn);
         if (staged->key_slot != SHARD_NO_SLOT)
             key_table_set_lsn(&shard->keys, staged->key_slot, first_lsn + i);
+        if (staged->link_slot != SHARD_NO_SLOT)
+            key_table_set_lsn(&shard->keys, staged->link_slot, first_lsn + i);
         if (staged->hold_slot != SHARD_NO_SLOT)
             hold_table_set_lsn(&shard->holds, staged->hold_slot, first_lsn + i);
     }

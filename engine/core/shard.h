@@ -91,6 +91,7 @@ struct shard_staged {
     uint32_t offset; /* of the record in stage.bytes */
     uint32_t account_slot;
     uint32_t key_slot;  /* SHARD_NO_SLOT: the command had no key */
+    uint32_t link_slot; /* SHARD_NO_SLOT: no reversal; else the key of the reversal's number */
     uint32_t hold_slot; /* SHARD_NO_SLOT: it made no hold */
     /* Further accounts of this shard that it changed: places in stage.others. */
     uint32_t first_other;
@@ -132,24 +133,51 @@ static inline unsigned shard_of(uint64_t account_hash, unsigned shard_count)
     return (unsigned)(((account_hash & UINT32_MAX) * shard_count) >> 32);
 }
 
-/* What the caller has found out about the key of a command that could not be decided. All zero:
- * nothing yet. */
-struct shard_found {
+/* What the caller has found out about a key. All zero: nothing yet. */
+struct shard_key_found {
     bool found;          /* `answer` is that of this key */
     bool files_have_not; /* it was looked up in the key files and is not there */
-    bool target_checked; /* the record that the command names was looked up */
-    bool target_is_hold; /* it is a hold of the command's account */
     uint8_t other_count;
     /* LSNs of records that were looked up and are of other keys. */
     uint64_t others[SHARD_OTHERS_MAX];
     struct key_answer answer;
 };
 
+/* And about the record that a command names: the hold that it ends, the transaction that it
+ * reverses.
+ */
+enum shard_target {
+    SHARD_TARGET_UNKNOWN,
+    SHARD_TARGET_NOT_FOUND, /* no such record of the command's account, or it is not kept any more
+                             */
+    SHARD_TARGET_HOLD,
+    SHARD_TARGET_REVERSIBLE, /* the command's legs are what is left of it, turned round */
+    SHARD_TARGET_OTHER,
+};
+
+/* What the caller has found out for a command that could not be decided. All zero: nothing yet. */
+struct shard_found {
+    struct shard_key_found key;
+    enum shard_target target;
+    /* Reversals: how many the transaction has so far, all of them taken off the command's legs, and
+     * how much of its first leg they are; and what is known of the key of the next one. */
+    uint32_t reversals;
+    int64_t reversed_minor;
+    struct shard_key_found next_reversal;
+};
+
+/* There are newer key files than those that were looked into. */
+static inline void shard_found_forget_files(struct shard_found *found)
+{
+    found->key.files_have_not = false;
+    found->next_reversal.files_have_not = false;
+}
+
 enum shard_lookup {
     SHARD_LOOKUP_NONE,   /* the command is decided */
     SHARD_LOOKUP_RECORD, /* the record at lookup_lsn may be of this key */
     SHARD_LOOKUP_FILES,  /* lookup_digest may be in the key files */
-    SHARD_LOOKUP_TARGET, /* the record at lookup_lsn may be the hold that the command names */
+    SHARD_LOOKUP_TARGET, /* the record at lookup_lsn is the one that the command names */
     SHARD_LOOKUP_CLAIM,  /* a posting has claimed the account: execute again when it is free */
     SHARD_LOOKUP_SHARDS, /* a posting over several shards: coordinator_begin() */
 };
@@ -165,6 +193,7 @@ struct shard_answer {
     enum shard_lookup lookup;
     uint64_t lookup_lsn; /* RECORD only; may be provisional */
     struct hash128 lookup_digest;
+    bool lookup_is_reversal; /* RECORD, FILES: of the key of the transaction's next reversal */
 };
 
 size_t shard_memory_bytes(const struct shard_options *options);
@@ -201,8 +230,13 @@ uint64_t shard_next_expiry_ns(const struct shard *shard);
 /* Whether this record is that of the command's key: same account, same key. */
 bool shard_record_has_key(const struct record *record, const struct florin_command *command);
 
-/* Whether this record is a hold of the command's account. */
-bool shard_record_is_hold(const struct record *record, const struct florin_command *command);
+/* What the record that a command names is for it: hold, or reversible, of the command's account. */
+enum shard_target shard_target_of_record(const struct record *record,
+                                         const struct florin_command *command);
+
+/* Whether this record is reversal number `number` (the first is 1) of the command's transaction. */
+bool shard_record_is_reversal(const struct record *record, const struct florin_command *command,
+                              uint32_t number);
 
 /* Gives the staged records the LSNs first_lsn, first_lsn + 1, ... */
 void shard_seal(struct shard *shard, uint64_t first_lsn);

@@ -60,8 +60,9 @@ static enum florin_field difference(const struct key_answer *seen,
         return seen->expected_version != request->digest ? FLORIN_FIELD_LEGS : FLORIN_FIELD_NONE;
     if (seen->amount_minor != request->amount_minor)
         return FLORIN_FIELD_AMOUNT;
-    if (seen->expected_version != command->expected_version)
-        return FLORIN_FIELD_EXPECTED_VERSION;
+    if (seen->expected_version != request->expected)
+        return command->has_expected_balance ? FLORIN_FIELD_EXPECTED_BALANCE
+                                             : FLORIN_FIELD_EXPECTED_VERSION;
     return FLORIN_FIELD_NONE;
 }
 
@@ -88,15 +89,15 @@ static void answer_with_seen_key(const struct key_answer *seen,
         return;
     if (result->status == FLORIN_APPLIED) {
         result->amount_minor = seen->amount_minor;
-        if (command->kind == FLORIN_HOLD && command->expires_in_ns > 0)
-            result->expires_ns = seen->time_ns + command->expires_in_ns;
+        if (command->kind == FLORIN_HOLD)
+            result->expires_ns = shard_expiry(command, seen->time_ns);
     } else {
         result->leg = (uint8_t)seen->amount_minor;
         result->field = posting_field(result->status);
     }
 }
 
-static bool is_other(const struct shard_found *found, uint64_t lsn)
+static bool is_other(const struct shard_key_found *found, uint64_t lsn)
 {
     for (uint8_t i = 0; i < found->other_count; i++) {
         if (found->others[i] == lsn)
@@ -105,16 +106,11 @@ static bool is_other(const struct shard_found *found, uint64_t lsn)
     return false;
 }
 
-bool shard_key_is_new(const struct shard *shard, const struct florin_command *command,
-                      const struct shard_request *request, struct hash128 digest,
-                      const struct shard_found *found, struct shard_answer *answer)
+/* Whether the key was never seen, by all that is known of it. Otherwise the answer says what is to
+ * be looked up. */
+static bool is_new(const struct shard *shard, struct hash128 digest,
+                   const struct shard_key_found *found, struct shard_answer *answer)
 {
-    if (found->found) {
-        assert(found->answer.digest.high == digest.high);
-        assert(found->answer.digest.low == digest.low);
-        answer_with_seen_key(&found->answer, command, request, answer);
-        return false;
-    }
     answer->lookup_digest = digest;
     struct key_table_cursor cursor = key_table_start(&shard->keys, digest);
     uint32_t slot;
@@ -135,6 +131,29 @@ bool shard_key_is_new(const struct shard *shard, const struct florin_command *co
         return false;
     }
     return true;
+}
+
+bool shard_key_is_new(const struct shard *shard, const struct florin_command *command,
+                      const struct shard_request *request, struct hash128 digest,
+                      const struct shard_found *found, struct shard_answer *answer)
+{
+    const struct key_answer *seen = &found->key.answer;
+    if (found->key.found) {
+        assert(seen->digest.high == digest.high && seen->digest.low == digest.low);
+        answer_with_seen_key(seen, command, request, answer);
+        return false;
+    }
+    return is_new(shard, digest, &found->key, answer);
+}
+
+bool shard_reversal_is_next(const struct shard *shard, struct hash128 digest,
+                            const struct shard_found *found, struct shard_answer *answer)
+{
+    assert(!found->next_reversal.found); /* it would have been taken off the legs, and counted */
+    if (is_new(shard, digest, &found->next_reversal, answer))
+        return true;
+    answer->lookup_is_reversal = true;
+    return false;
 }
 
 bool shard_add_key(struct shard *shard, const struct hash128 *digest, uint32_t *key_slot,
@@ -223,6 +242,7 @@ void shard_stage_record(struct shard *shard, struct record *record, struct accou
         .offset = stage->byte_count,
         .account_slot = account_table_slot(&shard->accounts, account),
         .key_slot = key_slot,
+        .link_slot = SHARD_NO_SLOT,
         .hold_slot = hold_slot,
         .first_other = stage->other_count,
     };

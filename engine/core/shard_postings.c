@@ -67,6 +67,7 @@ static void answer_decision(const struct posting *posting, const struct posting_
 {
     struct florin_result *result = &answer->result;
     bool applied = decision->status == FLORIN_APPLIED;
+    const struct posting_account *home = &posting->accounts[0];
     const struct posting_account *shown =
         &posting->accounts[applied ? 0 : posting->legs[decision->leg].account];
     result->status = decision->status;
@@ -75,12 +76,14 @@ static void answer_decision(const struct posting *posting, const struct posting_
     answer->wait_lsn = newest_lsn(posting);
     if (!shown->exists)
         return;
-    result->amount_minor = posting->legs[0].amount_minor;
-    result->balance_minor = applied ? shown->balance_after_minor : shown->balance_minor;
+    /* Nothing that a retry under the same key could not show (key_answer.h). */
+    result->amount_minor = applied ? posting->legs[0].amount_minor : 0;
+    result->balance_minor =
+        applied ? shown->balance_after_minor : posting_refused_balance(posting, decision);
     result->version = applied ? shown->version_after : shown->version;
     result->time_ns = applied ? time_ns : 0;
-    memcpy(result->currency, shown->currency.code, sizeof(shown->currency.code));
-    result->exponent = shown->currency.exponent;
+    memcpy(result->currency, home->currency.code, sizeof(home->currency.code));
+    result->exponent = home->currency.exponent;
 }
 
 static void apply_here(struct shard *shard, const struct posting *posting)
@@ -106,7 +109,7 @@ static void end_hold(struct shard *shard, const struct posting *posting, struct 
 
 /* Appends the record; the accounts are as it says. */
 static void stage(struct shard *shard, const struct posting *posting, const struct record *record,
-                  uint32_t key_slot)
+                  uint32_t key_slot, uint32_t link_slot)
 {
     struct shard_stage *stage = &shard->stage;
     struct shard_staged *staged = &stage->records[stage->record_count];
@@ -116,6 +119,7 @@ static void stage(struct shard *shard, const struct posting *posting, const stru
         .offset = stage->byte_count,
         .account_slot = posting->accounts[0].slot,
         .key_slot = key_slot,
+        .link_slot = link_slot,
         .hold_slot = SHARD_NO_SLOT,
         .first_other = stage->other_count,
     };
@@ -132,6 +136,14 @@ static void stage(struct shard *shard, const struct posting *posting, const stru
     stage->byte_count += (uint32_t)record_encode(record, stage->bytes + stage->byte_count);
 }
 
+/* Of the reversal that this posting would be. */
+static struct hash128 reversal_key(const struct shard *shard, const struct posting *posting)
+{
+    const struct posting_account *home = &posting->accounts[0];
+    return key_of_reversal(shard->secret, home->id, home->id_length, posting->target_id,
+                           posting->reversals + 1);
+}
+
 static void commit(struct shard *shard, struct posting *posting,
                    const struct posting_decision *decision, const struct hash128 *digest,
                    uint64_t time_ns, struct shard_answer *answer)
@@ -140,9 +152,26 @@ static void commit(struct shard *shard, struct posting *posting,
     struct record record;
     struct account *home = account_of(shard, &posting->accounts[0]);
     uint64_t lsn = shard_next_lsn(shard);
+    bool is_reversal = posting->kind == FLORIN_REVERSE && decision->status == FLORIN_APPLIED;
+    struct hash128 link = {0};
     uint32_t key_slot;
-    if (!shard_add_key(shard, digest, &key_slot, &answer->result))
+    uint32_t link_slot = SHARD_NO_SLOT;
+    if (is_reversal)
+        link = reversal_key(shard, posting);
+    bool has_room = shard_add_key(shard, digest, &key_slot, &answer->result);
+    if (has_room && is_reversal) {
+        has_room = shard_add_key(shard, &link, &link_slot, &answer->result);
+        if (!has_room && digest != NULL)
+            key_table_take_back(&shard->keys);
+    }
+    if (!has_room) {
+        /* What was decided does not happen, so that it is not shown either. */
+        *answer = (struct shard_answer){.result = {.user_data = posting->user_data,
+                                                   .kind = posting->kind,
+                                                   .status = answer->result.status}};
+        shard_answer_with_account(shard, home, answer);
         return;
+    }
 
     /* Cannot fail from here. */
     posting_record(posting, decision, time_ns, legs, &record);
@@ -152,7 +181,7 @@ static void commit(struct shard *shard, struct posting *posting,
         apply_here(shard, posting);
     }
     record.held_minor = account_table_opening(&shard->accounts, home)->held_minor;
-    stage(shard, posting, &record, key_slot);
+    stage(shard, posting, &record, key_slot, link_slot);
     answer->account_slot = posting->accounts[0].slot;
     answer->result.transaction_id = lsn;
     answer->result.time_ns = time_ns;
@@ -173,7 +202,7 @@ void shard_decide_posting(struct shard *shard, struct posting *posting,
     bool has_key = posting->key_length > 0;
     *answer = (struct shard_answer){
         .result = {.user_data = posting->user_data, .kind = posting->kind},
-        .account_slot = SHARD_NO_SLOT,
+        .account_slot = posting->accounts[0].slot,
     };
     if (posting->kind == FLORIN_CAPTURE) {
         uint32_t slot = hold_table_find(&shard->holds, posting->target_id);
@@ -192,6 +221,9 @@ void shard_decide_posting(struct shard *shard, struct posting *posting,
         if (!shard_key_is_new(shard, &command, &request, digest, found, answer))
             return;
     }
+    if (posting->kind == FLORIN_REVERSE &&
+        !shard_reversal_is_next(shard, reversal_key(shard, posting), found, answer))
+        return;
     uint64_t time_ns = shard_next_time(shard, now_ns > not_before_ns ? now_ns : not_before_ns + 1);
     struct posting_decision decision = posting_decide(posting);
     answer_decision(posting, &decision, time_ns, answer);
@@ -222,6 +254,31 @@ static bool can_decide_here(const struct shard *shard, const struct posting *pos
     return true;
 }
 
+/* Whether it is known what is left of the transaction, and which number the reversal has. */
+static bool reversal_may_begin(const struct shard *shard, const struct florin_command *command,
+                               const struct account *account, const struct shard_found *found,
+                               struct shard_answer *answer)
+{
+    bool may_be = command->target_id > 0 && command->target_id <= RECORD_LSN_MAX &&
+                  command->target_id <= account->last_lsn;
+    if (may_be && found->target == SHARD_TARGET_UNKNOWN) {
+        answer->lookup = SHARD_LOOKUP_TARGET;
+        answer->lookup_lsn = command->target_id;
+        return false;
+    }
+    if (!may_be || found->target == SHARD_TARGET_NOT_FOUND ||
+        found->target != SHARD_TARGET_REVERSIBLE) {
+        answer->result.status = !may_be || found->target == SHARD_TARGET_NOT_FOUND
+                                    ? FLORIN_TRANSACTION_NOT_FOUND
+                                    : FLORIN_NOT_REVERSIBLE;
+        answer->result.field = FLORIN_FIELD_TARGET;
+        return false;
+    }
+    struct hash128 next = key_of_reversal(shard->secret, command->account, command->account_length,
+                                          command->target_id, found->reversals + 1);
+    return shard_reversal_is_next(shard, next, found, answer);
+}
+
 /* Whether the command's own account, its key and its hold let it go on. */
 static bool may_begin(const struct shard *shard, const struct florin_command *command,
                       uint64_t account_hash, uint64_t now_ns, const struct shard_found *found,
@@ -247,6 +304,9 @@ static bool may_begin(const struct shard *shard, const struct florin_command *co
         if (!shard_key_is_new(shard, command, &request, digest, found, answer))
             return false;
     }
+    if (command->kind == FLORIN_REVERSE &&
+        !reversal_may_begin(shard, command, account, found, answer))
+        return false;
     if (command->kind == FLORIN_CAPTURE &&
         shard_find_hold(shard, account, command, now_ns, found, answer) == HOLD_NONE) {
         if (answer->lookup != SHARD_LOOKUP_NONE)
@@ -267,6 +327,8 @@ void shard_execute_posting(struct shard *shard, const struct florin_command *com
     if (!may_begin(shard, command, account_hash, now_ns, found, answer))
         return;
     posting_init(shard->posting, command, shard->secret);
+    shard->posting->reversals = found->reversals;
+    shard->posting->reversed_minor = found->reversed_minor;
     shard_load_posting(shard, shard->posting);
     if (can_decide_here(shard, shard->posting))
         shard_decide_posting(shard, shard->posting, found, now_ns, 0, answer);

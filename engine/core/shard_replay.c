@@ -146,15 +146,28 @@ static bool key_is_there(const struct shard *shard, struct hash128 digest, uint6
     return false;
 }
 
-/* false: no room. */
-static bool replay_key(struct shard *shard, const struct record *record, uint64_t lsn)
+static bool add_key(struct shard *shard, struct hash128 digest, uint64_t lsn)
 {
-    if (record->key_length == 0 || lsn <= shard->key_filters->to_lsn)
-        return true;
-    struct hash128 digest =
-        hash_key(shard->secret, record->id, record->id_length, record->key, record->key_length);
     return key_is_there(shard, digest, lsn) ||
            key_table_add(&shard->keys, digest, lsn) != KEY_TABLE_NO_SLOT;
+}
+
+/* The client's key, and the one of a reversal. false: no room. */
+static bool replay_key(struct shard *shard, const struct record *record, uint64_t lsn)
+{
+    if (lsn <= shard->key_filters->to_lsn)
+        return true;
+    if (record->key_length > 0 && !add_key(shard,
+                                           hash_key(shard->secret, record->id, record->id_length,
+                                                    record->key, record->key_length),
+                                           lsn))
+        return false;
+    if (record->kind != FLORIN_REVERSE || record->status != FLORIN_APPLIED)
+        return true;
+    return add_key(shard,
+                   key_of_reversal(shard->secret, record->id, record->id_length, record->target_lsn,
+                                   record->detail),
+                   lsn);
 }
 
 /* --- records of all kinds ---------------------------------------------------------------- */
@@ -495,7 +508,7 @@ static void audit_key(const struct shard *shard, uint32_t older)
     assert(key_is_there(shard, like, lsn));
     assert(lsn > 0);
     if (older > 0)
-        assert(lsn > key_table_lsn(&shard->keys, key_table_slot(&shard->keys, older - 1)));
+        assert(lsn >= key_table_lsn(&shard->keys, key_table_slot(&shard->keys, older - 1)));
     if (shard->stage.record_count == 0)
         assert(lsn < SHARD_LSN_PROVISIONAL);
 }

@@ -217,8 +217,11 @@ static void *history_main(void *context)
     return NULL;
 }
 
-struct history_statistics history_statistics(const struct history *history)
+struct history_statistics history_statistics(const struct florin *ledger)
 {
+    if (ledger_state(ledger) == LEDGER_RECOVERING)
+        return (struct history_statistics){0};
+    const struct history *history = ledger->history;
     return (struct history_statistics){
         .queries = atomic_load_explicit(&history->queries, memory_order_relaxed),
         .reads = atomic_load_explicit(&history->reads, memory_order_relaxed),

@@ -58,7 +58,7 @@ struct history_statistics {
     uint64_t failures;
 };
 
-/* Thread: any. */
-struct history_statistics history_statistics(const struct history *history);
+/* Zeros while recovering. Thread: any. */
+struct history_statistics history_statistics(const struct florin *ledger);
 
 #endif

@@ -142,7 +142,7 @@ static void show(const struct record *record, uint64_t lsn, struct florin_transa
         .key_length = record->key_length,
         .target_id = record_kind_has_legs(record->kind) ? record->target_lsn : 0,
         .expires_ns = record->kind == FLORIN_HOLD ? record->detail : 0,
-        .leg_count = record->leg_count + 1u,
+        .leg_count = record->leg_count + 1U,
     };
     assert(transaction->leg_count <= FLORIN_LEGS_MAX);
     transaction->legs[0] = (struct florin_transaction_leg){

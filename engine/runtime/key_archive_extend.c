@@ -52,16 +52,28 @@ static int compare_places(const void *left, const void *right)
     return (a->number > b->number) - (a->number < b->number);
 }
 
-static void take_key(struct gathering *gathering, const struct record *record, uint64_t lsn)
+static void take_key(struct gathering *gathering, const struct key_answer *answer)
 {
     assert(gathering->count < gathering->max);
-    struct key_answer answer = key_answer_of_record(gathering->secret, record, lsn);
     gathering->order[gathering->count] = (struct key_place){
-        .high = answer.digest.high,
-        .low = answer.digest.low,
+        .high = answer->digest.high,
+        .low = answer->digest.low,
         .number = (uint32_t)gathering->count,
     };
-    gathering->answers[gathering->count++] = answer;
+    gathering->answers[gathering->count++] = *answer;
+}
+
+/* The client's key, and that of a reversal. A record that has both takes more than two of the bytes
+ * by which FRAME_RECORDS_MAX counts. */
+static void take_keys(struct gathering *gathering, const struct record *record, uint64_t lsn)
+{
+    struct key_answer answer;
+    if (record->key_length > 0) {
+        answer = key_answer_of_record(gathering->secret, record, lsn);
+        take_key(gathering, &answer);
+    }
+    if (key_answer_of_reversal(gathering->secret, record, lsn, &answer))
+        take_key(gathering, &answer);
 }
 
 /* The place of a fault in the log; the caller says the reason. */
@@ -90,8 +102,8 @@ static int take_frame(struct gathering *gathering, const struct log_frame *frame
             return -EBADMSG;
         }
         offset += size;
-        if (lsn > gathering->last_lsn && record.key_length > 0)
-            take_key(gathering, &record, lsn);
+        if (lsn > gathering->last_lsn)
+            take_keys(gathering, &record, lsn);
     }
     gathering->last_lsn = header->last_lsn;
     return 0;

@@ -245,7 +245,10 @@ static int shard_create(struct worker *worker)
         .count = ledger->worker_count,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
         .keys_memory = shard_share(ledger->options.keys_memory, ledger->worker_count),
-        .holds_max = shard_share(ledger->options.holds_max, ledger->worker_count),
+        /* counted by accounts, each of which has all its holds in one shard */
+        .holds_max = FLORIN_ACCOUNT_HOLDS_MAX *
+                     shard_share(ledger->options.holds_max / FLORIN_ACCOUNT_HOLDS_MAX + 1,
+                                 ledger->worker_count),
     };
     /* address space now, memory as the tables grow */
     size_t shard_bytes = shard_memory_bytes(&options);

@@ -67,7 +67,7 @@ struct worker {
     uint64_t committed_ns;         /* when this worker last completed a commit */
     uint64_t hops;
     uint32_t history_outstanding; /* queries that were taken and not given back */
-    uint8_t *metadata; /* of results from other workers, until they are reaped */
+    uint8_t *metadata;            /* of results from other workers, until they are reaped */
     size_t metadata_bytes;
     bool answered[ENDPOINTS_MAX]; /* endpoints whose answer ring has news */
 

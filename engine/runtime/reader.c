@@ -56,11 +56,18 @@ static void count(_Atomic uint64_t *counter)
 
 /* --- one job --------------------------------------------------------------------------------- */
 
+/* What is being found out about the key that is looked up. */
+static struct shard_key_found *key_found(struct lookup *lookup)
+{
+    return lookup->is_reversal ? &lookup->found.next_reversal : &lookup->found.key;
+}
+
 static int find_in_files(struct reader *reader, struct lookup *lookup)
 {
+    struct shard_key_found *key = key_found(lookup);
     struct block_file_fault fault = {0};
-    int error = key_archive_find(reader->ledger->archive, lookup->digest, &lookup->found.answer,
-                                 &lookup->found.found, &fault);
+    int error = key_archive_find(reader->ledger->archive, lookup->digest, &key->answer, &key->found,
+                                 &fault);
     if (error != 0) {
         ledger_log(reader->ledger,
                    "level=error event=lookup_failed file=%s/%s offset=%" PRIu64
@@ -73,8 +80,9 @@ static int find_in_files(struct reader *reader, struct lookup *lookup)
 
 static void note_other(struct lookup *lookup)
 {
-    assert(lookup->found.other_count < SHARD_OTHERS_MAX); /* the shard asks for no more */
-    lookup->found.others[lookup->found.other_count++] = lookup->lsn;
+    struct shard_key_found *key = key_found(lookup);
+    assert(key->other_count < SHARD_OTHERS_MAX); /* the shard asks for no more */
+    key->others[key->other_count++] = lookup->lsn;
 }
 
 /* The record `lsn` of a frame. false: the frame's records are not what its header says. */
@@ -93,19 +101,19 @@ static bool record_of_frame(const struct log_frame *frame, uint64_t lsn, struct 
     return true;
 }
 
-/* Reads the record lookup->lsn; its strings are valid until the next one is read. 0; -ENODATA: the
- * log was shortened behind it; -errno, and said so. */
-static int read_record(struct reader *reader, const struct lookup *lookup, struct record *record)
+/* Reads a record; its strings are valid until the next one is read. 0; -ENODATA: the log was
+ * shortened behind it; -errno, and said so. */
+static int read_record(struct reader *reader, uint64_t lsn, struct record *record)
 {
     struct florin *ledger = reader->ledger;
     struct log_fault fault = {0};
     struct log_frame frame;
     uint64_t durable = log_durable_lsn(ledger->log);
-    assert(lookup->lsn <= durable);
-    int error = log_reader_seek(reader->log, lookup->lsn, durable, &fault);
+    assert(lsn <= durable);
+    int error = log_reader_seek(reader->log, lsn, durable, &fault);
     if (error == 0)
         error = log_reader_next(reader->log, durable, &frame, &fault);
-    if (error == 0 && !record_of_frame(&frame, lookup->lsn, record))
+    if (error == 0 && !record_of_frame(&frame, lsn, record))
         error = -EBADMSG;
     if (error != 0 && error != -ENODATA) {
         /* an I/O error comes without a place */
@@ -114,49 +122,144 @@ static int read_record(struct reader *reader, const struct lookup *lookup, struc
         ledger_log(ledger,
                    "level=error event=lookup_failed file=%s/%s offset=%" PRIu64 " lsn=%" PRIu64
                    " errno=%d reason=\"%s\" advice=\"run florin verify\"",
-                   ledger->options.directory, file, fault.offset, lookup->lsn, -error, reason);
+                   ledger->options.directory, file, fault.offset, lsn, -error, reason);
     }
     return error;
 }
 
+/* Whether a record is the one whose key is looked up. */
+static bool has_key(const struct lookup *lookup, const struct record *record)
+{
+    struct message_command message;
+    message_get_command(lookup->message, &message);
+    return lookup->is_reversal
+               ? shard_record_is_reversal(record, &message.command, lookup->found.reversals + 1)
+               : shard_record_has_key(record, &message.command);
+}
+
 static int find_in_log(struct reader *reader, struct lookup *lookup)
 {
+    struct shard_key_found *key = key_found(lookup);
     struct record record;
-    int error = read_record(reader, lookup, &record);
+    int error = read_record(reader, lookup->lsn, &record);
     /* The log was shortened behind the hint: then a key file has the record's key by now. If that
      * is another one, the files may still get the wanted key from another record. */
     if (error == -ENODATA) {
         error = find_in_files(reader, lookup);
-        if (error == 0 && !lookup->found.found)
+        if (error == 0 && !key->found)
             note_other(lookup);
         return error;
     }
     if (error != 0)
         return error;
-    struct message_command message;
-    message_get_command(lookup->message, &message);
-    lookup->found.found = shard_record_has_key(&record, &message.command);
-    if (lookup->found.found)
-        lookup->found.answer = key_answer_of_record(&reader->ledger->secret, &record, lookup->lsn);
-    else
+    key->found = has_key(lookup, &record);
+    if (!key->found)
         note_other(lookup);
+    else if (lookup->is_reversal)
+        (void)key_answer_of_reversal(&reader->ledger->secret, &record, lookup->lsn, &key->answer);
+    else
+        key->answer = key_answer_of_record(&reader->ledger->secret, &record, lookup->lsn);
     return 0;
 }
 
-/* Whether the record that the command names is a hold. One that retention has removed is none:
- * nobody can have it active. */
+/* --- reversals ------------------------------------------------------------------------------- */
+
+/* All legs of a record, the own one first; returns how many. */
+static uint8_t legs_of_record(const struct record *record, struct florin_leg legs[FLORIN_LEGS_MAX])
+{
+    enum florin_direction own = (enum florin_direction)record->direction;
+    if (record->kind == FLORIN_DEPOSIT)
+        own = FLORIN_CREDIT;
+    else if (record->kind == FLORIN_WITHDRAW)
+        own = FLORIN_DEBIT;
+    legs[0] = (struct florin_leg){.account = record->id,
+                                  .account_length = record->id_length,
+                                  .direction = own,
+                                  .amount_minor = record->amount_minor};
+    const uint8_t *at = record->leg_bytes;
+    uint8_t count = 1;
+    for (uint8_t i = 0; i < record->leg_count; i++) {
+        struct record_leg leg;
+        at = record_next_leg(at, &leg);
+        legs[count++] = (struct florin_leg){.account = leg.id,
+                                            .account_length = leg.id_length,
+                                            .direction = (enum florin_direction)leg.direction,
+                                            .amount_minor = leg.amount_minor};
+    }
+    return count;
+}
+
+/* Gives the waiting command the legs of the transaction that it reverses, turned round. */
+static void give_legs(struct lookup *lookup, const struct record *record)
+{
+    struct florin_leg legs[FLORIN_LEGS_MAX];
+    uint8_t bytes[LOOKUP_MESSAGE_BYTES];
+    struct message_command message;
+    memcpy(bytes, lookup->message, sizeof(bytes));
+    message_get_command(bytes, &message);
+    message.command.legs = legs;
+    message.command.leg_count = legs_of_record(record, legs);
+    for (uint8_t i = 0; i < message.command.leg_count; i++)
+        legs[i].direction = legs[i].direction == FLORIN_CREDIT ? FLORIN_DEBIT : FLORIN_CREDIT;
+    message_put_command(lookup->message, &message.command, message.account_hash,
+                        message.submitted_ns);
+}
+
+/* Takes an earlier reversal off them. false: its legs are others. */
+static bool take_off(struct lookup *lookup, const struct record *record)
+{
+    struct florin_leg taken[FLORIN_LEGS_MAX];
+    uint8_t bytes[LOOKUP_MESSAGE_BYTES];
+    struct message_command message;
+    memcpy(bytes, lookup->message, sizeof(bytes));
+    message_get_command(bytes, &message);
+    uint8_t count = legs_of_record(record, taken);
+    if (count != message.command.leg_count)
+        return false;
+    for (uint8_t i = 0; i < count; i++) {
+        if (taken[i].amount_minor > message.legs[i].amount_minor)
+            return false;
+        message.legs[i].amount_minor -= taken[i].amount_minor;
+    }
+    message_put_command(lookup->message, &message.command, message.account_hash,
+                        message.submitted_ns);
+    lookup->found.reversals++;
+    lookup->found.reversed_minor += record->amount_minor;
+    return true;
+}
+
+/* An earlier reversal was found: the question is about the next one. Its record is kept, because
+ * that of the transaction, which is older, is. */
+static int count_reversal(struct reader *reader, struct lookup *lookup)
+{
+    struct record record;
+    int error = read_record(reader, lookup->found.next_reversal.answer.lsn, &record);
+    if (error == -ENODATA) {
+        lookup->found.target = SHARD_TARGET_NOT_FOUND;
+        error = 0;
+    } else if (error == 0 && !take_off(lookup, &record)) {
+        error = -EBADMSG;
+    }
+    lookup->found.next_reversal = (struct shard_key_found){0};
+    return error;
+}
+
+/* What the record is that the command names. One that retention has removed is none. */
 static int find_target(struct reader *reader, struct lookup *lookup)
 {
     struct record record;
-    int error = read_record(reader, lookup, &record);
-    if (error != 0 && error != -ENODATA)
-        return error;
-    lookup->found.target_checked = true;
-    if (error == 0) {
-        struct message_command message;
-        message_get_command(lookup->message, &message);
-        lookup->found.target_is_hold = shard_record_is_hold(&record, &message.command);
+    struct message_command message;
+    int error = read_record(reader, lookup->lsn, &record);
+    if (error == -ENODATA) {
+        lookup->found.target = SHARD_TARGET_NOT_FOUND;
+        return 0;
     }
+    if (error != 0)
+        return error;
+    message_get_command(lookup->message, &message);
+    lookup->found.target = shard_target_of_record(&record, &message.command);
+    if (lookup->found.target == SHARD_TARGET_REVERSIBLE && message.command.kind == FLORIN_REVERSE)
+        give_legs(lookup, &record);
     return 0;
 }
 
@@ -168,13 +271,16 @@ static void do_job(struct reader *reader, struct lookup *lookup)
         count(&reader->records);
         return;
     }
+    struct shard_key_found *key = key_found(lookup);
     bool in_log = lookup->kind == SHARD_LOOKUP_RECORD;
     lookup->error = in_log ? find_in_log(reader, lookup) : find_in_files(reader, lookup);
     if (!in_log && lookup->error == 0)
-        lookup->found.files_have_not = !lookup->found.found;
+        key->files_have_not = !key->found;
     count(in_log ? &reader->records : &reader->files);
-    if (lookup->error == 0 && !lookup->found.found)
+    if (lookup->error == 0 && !key->found)
         count(&reader->in_vain);
+    if (lookup->error == 0 && key->found && lookup->is_reversal)
+        lookup->error = count_reversal(reader, lookup);
 }
 
 /* --- the queue ------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/core/shard.h"
 
@@ -19,7 +20,8 @@ int waiters_init(struct waiters *waiters)
     *waiters = (struct waiters){.staging = empty_batch, .done = empty_list};
     waiters->pool = calloc(FLORIN_WAITERS_MAX, sizeof *waiters->pool);
     waiters->batches = calloc(WAITERS_BATCHES_MAX, sizeof *waiters->batches);
-    if (waiters->pool == NULL || waiters->batches == NULL) {
+    waiters->texts = calloc(FLORIN_WAITERS_MAX, FLORIN_METADATA_MAX);
+    if (waiters->pool == NULL || waiters->batches == NULL || waiters->texts == NULL) {
         waiters_deinit(waiters);
         return -ENOMEM;
     }
@@ -32,8 +34,21 @@ void waiters_deinit(struct waiters *waiters)
 {
     free(waiters->pool);
     free(waiters->batches);
+    free(waiters->texts);
+    waiters->texts = NULL;
     waiters->pool = NULL;
     waiters->batches = NULL;
+}
+
+void waiters_keep_metadata(struct waiters *waiters, int32_t number)
+{
+    struct florin_result *result = &waiters->pool[number].result;
+    char *text = waiters->texts + (size_t)number * FLORIN_METADATA_MAX;
+    if (result->metadata_length == 0)
+        return;
+    assert(result->metadata_length <= FLORIN_METADATA_MAX);
+    memcpy(text, result->metadata, result->metadata_length);
+    result->metadata = text;
 }
 
 int32_t waiters_take(struct waiters *waiters)

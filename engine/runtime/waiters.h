@@ -64,6 +64,7 @@ struct waiter_batch {
 
 struct waiters {
     struct waiter *pool;
+    char *texts;       /* FLORIN_METADATA_MAX for each of the pool */
     int32_t free;      /* given back */
     int32_t untouched; /* from here on nobody was ever taken: memory comes as it is needed */
     uint32_t free_count;
@@ -91,6 +92,10 @@ static inline bool waiters_have_room(const struct waiters *waiters, uint32_t pro
 {
     return waiters->free_count >= WAITERS_RESERVE + promised + count;
 }
+
+/* Copies what its result shows of the shard's memory, which changes while the result waits. It
+ * stays readable until the place is taken again. */
+void waiters_keep_metadata(struct waiters *waiters, int32_t number);
 
 /* WAITER_NONE: all are taken. */
 int32_t waiters_take(struct waiters *waiters);

@@ -276,11 +276,14 @@ static void publish_statistics(struct worker *worker)
     atomic_store_explicit(&worker->hops_now, worker->hops, memory_order_relaxed);
 }
 
+/* When the log has failed, postings whose records it did not take keep their accounts for ever, and
+ * claims go on standing in line for these; nobody waits for them. */
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->lookups.count == 0 && worker->history_outstanding == 0 &&
-           worker->self->outstanding == 0 && !worker->committing &&
+           worker->lookups.count == worker->lookups.claim_count &&
+           worker->history_outstanding == 0 && worker->self->outstanding == 0 &&
+           !worker->committing &&
            (log_failed(worker->ledger->log) != 0 ||
             (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
              worker->participant.count == 0));
@@ -412,6 +415,9 @@ int worker_wait_ms(struct worker *worker)
         deadline_ns = expiry_ns;
     if (lookup_ns < deadline_ns)
         deadline_ns = lookup_ns;
+    uint64_t posting_ns = worker_next_posting_ns(worker);
+    if (posting_ns < deadline_ns)
+        deadline_ns = posting_ns;
     /* the end of a commit under way comes by the channel */
     bool mark_wanted = worker->mark_wanted && !worker->committing && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)

@@ -77,6 +77,8 @@ static struct florin_result expired_result(struct worker *worker, const struct w
     result.balance_minor = 0;
     result.transaction_id = 0;
     result.replayed = false;
+    result.metadata = NULL; /* the waiter keeps the text, and its place may be taken before */
+    result.metadata_length = 0;
     return result;
 }
 
@@ -164,6 +166,7 @@ void worker_settle(struct worker *worker, int32_t number, const struct shard_ans
 {
     struct waiter *waiter = waiters_at(&worker->waiters, number);
     waiter->result = answer->result;
+    waiters_keep_metadata(&worker->waiters, number);
     waiter->account_slot = answer->account_slot;
     waiter->staged = answer->staged;
     waiter->raised = answer->raised;
@@ -198,6 +201,8 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
     lookup->kind = answer->lookup;
     lookup->lsn = answer->lookup_lsn;
     lookup->digest = answer->lookup_digest;
+    lookup->is_reversal = answer->lookup_is_reversal;
+    lookup->filters_to_lsn = worker->shard.key_filters->to_lsn;
     switch (answer->lookup) {
     case SHARD_LOOKUP_FILES:
         read_lookup(worker, lookup);
@@ -212,7 +217,7 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
         if (lookup->lsn <= durable_lsn)
             read_lookup(worker, lookup);
         else
-            lookup->found.target_checked = true; /* nobody can have seen it as an id */
+            lookup->found.target = SHARD_TARGET_NOT_FOUND; /* nobody can have seen it as an id */
         return;
     case SHARD_LOOKUP_CLAIM:
         lookup->kind = SHARD_LOOKUP_NONE;
@@ -246,7 +251,9 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
     int32_t number = waiters_take(&worker->waiters);
     assert(number != WAITER_NONE);
     waiters_at(&worker->waiters, number)->endpoint = (uint16_t)endpoint;
-    if (lookups_stand_before(&worker->lookups, account_hash)) {
+    /* a window of large postings can fill the stage */
+    if (lookups_stand_before(&worker->lookups, account_hash) ||
+        !shard_stage_has_room(&worker->shard)) {
         (void)wait_in_line(worker, command, account_hash, number, deadline_ns);
         return;
     }
@@ -290,6 +297,9 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
     message_get_command(lookup->message, &message);
     if (!shard_stage_has_room(&worker->shard) || !coordinator_has_room(&worker->coordinator, 1))
         return false;
+    /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
+    if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
+        shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
@@ -343,21 +353,18 @@ void worker_serve_lookups(struct worker *worker)
     worker->line_moves = false;
     if (lookups->count == 0)
         return;
-    bool passed[LOOKUPS_CROWD] = {false}; /* somebody of these accounts still waits */
     int32_t before = LOOKUP_NONE;
     take_finished(worker);
     for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
         struct lookup *lookup = lookups_at(lookups, number);
         int32_t next = lookup->next;
-        bool *crowd = &passed[lookup->account_hash % LOOKUPS_CROWD];
-        if (!*crowd && advance(worker, lookup)) {
+        if (lookups_is_first(lookups, number) && advance(worker, lookup)) {
             bool is_claim = lookup->message == NULL;
             uint32_t claim = lookup->claim;
             lookups_remove(lookups, before, number);
             if (is_claim)
                 worker_advance_claim(worker, claim);
         } else {
-            *crowd = true;
             before = number;
         }
         number = next;

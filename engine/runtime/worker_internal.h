@@ -23,7 +23,7 @@ void worker_deliver_durable(struct worker *worker);
 /* Answers what has waited until its deadline. */
 void worker_deliver_expired(struct worker *worker, uint64_t now_ns);
 
-/* Executes a command, or lets it wait for a look-up. There is room for a result and a record. */
+/* Executes a command, or lets it wait for a look-up. There is room for a result. */
 void worker_execute(struct worker *worker, const struct florin_command *command,
                     uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
                     uint64_t deadline_ns);
@@ -58,6 +58,9 @@ void worker_advance_claim(struct worker *worker, uint32_t claim);
 
 /* Answers postings that have waited for accounts until their deadline. */
 void worker_expire_postings(struct worker *worker, uint64_t now_ns);
+
+/* When the next of them has waited so long; UINT64_MAX: none waits. */
+uint64_t worker_next_posting_ns(const struct worker *worker);
 
 /* Whether messages wait for room in a ring. */
 bool worker_has_postings_to_send(const struct worker *worker);

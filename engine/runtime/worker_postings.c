@@ -15,6 +15,11 @@
 #include "worker.h"
 #include "worker_internal.h"
 
+enum {
+    /* How soon to try again to end a hold that is due; nobody sees it meanwhile. */
+    EXPIRY_RETRY_NS = 1000000,
+};
+
 /* --- claims --------------------------------------------------------------------------------- */
 
 void worker_advance_claim(struct worker *worker, uint32_t claim)
@@ -191,6 +196,10 @@ static void decide(struct worker *worker, uint32_t number)
         &worker->coordinator, &worker->participant, number, clock_wall_ns(),
         too_late ? FLORIN_NOT_COMMITTED : FLORIN_APPLIED, &answer, legs, &command);
     worker->line_moves = true;
+    if (too_late) {
+        const struct posting_account *home = &coordinated->posting.accounts[0];
+        answer.result.version = worker_durable_version(worker, home->id, home->id_length);
+    }
     if (answer.staged && answer.result.status == FLORIN_APPLIED)
         worker_note_others(worker, &coordinated->posting, answer.wait_lsn, deadline_ns);
     if (context == COORDINATOR_NONE)
@@ -217,14 +226,32 @@ void worker_serve_postings(struct worker *worker)
     send_grants(worker);
 }
 
+/* Whether somebody waits for a decision that is not made yet. */
+static bool is_awaited(const struct coordinated *coordinated)
+{
+    return (coordinated->state == COORDINATED_CLAIMING ||
+            coordinated->state == COORDINATED_READY) &&
+           coordinated->context != COORDINATOR_NONE;
+}
+
+uint64_t worker_next_posting_ns(const struct worker *worker)
+{
+    uint64_t next_ns = UINT64_MAX;
+    if (worker->coordinator.count == 0)
+        return next_ns;
+    for (uint32_t number = 0; number < worker->coordinator.untouched; number++) {
+        const struct coordinated *coordinated = coordinator_at(&worker->coordinator, number);
+        if (is_awaited(coordinated) && coordinated->deadline_ns < next_ns)
+            next_ns = coordinated->deadline_ns;
+    }
+    return next_ns;
+}
+
 void worker_expire_postings(struct worker *worker, uint64_t now_ns)
 {
     for (uint32_t number = 0; number < worker->coordinator.untouched; number++) {
         struct coordinated *coordinated = coordinator_at(&worker->coordinator, number);
-        bool undecided =
-            coordinated->state == COORDINATED_CLAIMING || coordinated->state == COORDINATED_READY;
-        if (!undecided || coordinated->context == COORDINATOR_NONE ||
-            coordinated->deadline_ns > now_ns)
+        if (!is_awaited(coordinated) || coordinated->deadline_ns > now_ns)
             continue;
         const struct posting_account *home = &coordinated->posting.accounts[0];
         const struct shard_answer late = {
@@ -241,12 +268,30 @@ void worker_expire_postings(struct worker *worker, uint64_t now_ns)
 
 /* --- holds ---------------------------------------------------------------------------------- */
 
+/* Nobody waits for these records, but they are not durable yet: from place `first` of the stage. */
+static void note_expired(struct worker *worker, uint32_t first)
+{
+    const struct shard_stage *stage = &worker->shard.stage;
+    uint64_t deadline_ns = clock_monotonic_ns() + worker->ledger->commit_timeout_ns;
+    for (uint32_t i = first; i < stage->record_count; i++) {
+        const struct shard_staged *staged = &stage->records[i];
+        struct record record;
+        size_t size = record_decode(stage->bytes + staged->offset,
+                                    stage->byte_count - staged->offset, &record);
+        assert(size > 0);
+        waiters_note(&worker->waiters, worker->self->outstanding, staged->account_slot,
+                     record.version, 1, SHARD_LSN_PROVISIONAL | i, deadline_ns);
+    }
+}
+
 void worker_expire_holds(struct worker *worker)
 {
     if (worker->shard.holds.heap_count == 0 || ledger_state(worker->ledger) != LEDGER_READY)
         return;
     worker->shard.storage_is_full = log_writable(worker->ledger->log) != 0;
-    (void)shard_expire_holds(&worker->shard, clock_wall_ns());
+    uint32_t first = worker->shard.stage.record_count;
+    if (shard_expire_holds(&worker->shard, clock_wall_ns()) > 0)
+        note_expired(worker, first);
 }
 
 uint64_t worker_next_expiry_ns(const struct worker *worker)
@@ -255,5 +300,6 @@ uint64_t worker_next_expiry_ns(const struct worker *worker)
     if (wall_ns == UINT64_MAX)
         return UINT64_MAX;
     uint64_t now_ns = clock_wall_ns();
-    return clock_monotonic_ns() + (wall_ns > now_ns ? wall_ns - now_ns : 0);
+    /* One that is due could not end: the disk is full, or a posting has its account. */
+    return clock_monotonic_ns() + (wall_ns > now_ns ? wall_ns - now_ns : EXPIRY_RETRY_NS);
 }

@@ -214,11 +214,11 @@ static inline void look_up_record(struct ledger *ledger, const struct florin_com
     }
     assert_int_equal(ledger->logged[low].lsn, lsn);
     struct record record = logged_record(ledger, low);
-    found->found = shard_record_has_key(&record, command);
-    if (found->found)
-        found->answer = key_answer_of_record(&ledger->secret, &record, lsn);
+    found->key.found = shard_record_has_key(&record, command);
+    if (found->key.found)
+        found->key.answer = key_answer_of_record(&ledger->secret, &record, lsn);
     else
-        found->others[found->other_count++] = lsn;
+        found->key.others[found->key.other_count++] = lsn;
 }
 
 static inline void look_up_files(const struct ledger *ledger, struct hash128 digest,
@@ -234,11 +234,23 @@ static inline void look_up_files(const struct ledger *ledger, struct hash128 dig
         else
             high = middle;
     }
-    found->found = low < ledger->answer_count && ledger->answers[low].digest.high == digest.high &&
-                   ledger->answers[low].digest.low == digest.low;
-    if (found->found)
-        found->answer = ledger->answers[low];
-    found->files_have_not = !found->found;
+    found->key.found = low < ledger->answer_count &&
+                       ledger->answers[low].digest.high == digest.high &&
+                       ledger->answers[low].digest.low == digest.low;
+    if (found->key.found)
+        found->key.answer = ledger->answers[low];
+    found->key.files_have_not = !found->key.found;
+}
+
+/* The first record of the log has LSN 1, or there is none such. */
+static inline void look_up_target(const struct ledger *ledger, const struct florin_command *command,
+                                  uint64_t lsn, struct shard_found *found)
+{
+    found->target = SHARD_TARGET_NOT_FOUND;
+    if (lsn > ledger->logged_count)
+        return;
+    struct record record = logged_record(ledger, lsn - 1);
+    found->target = shard_target_of_record(&record, command);
 }
 
 /* --- commands ---------------------------------------------------------------------------- */
@@ -273,6 +285,8 @@ static inline struct shard_answer run(struct ledger *ledger, const struct florin
         assert_false(answer.staged);
         if (answer.lookup == SHARD_LOOKUP_RECORD)
             look_up_record(ledger, command, answer.lookup_lsn, &found);
+        else if (answer.lookup == SHARD_LOOKUP_TARGET)
+            look_up_target(ledger, command, answer.lookup_lsn, &found);
         else
             look_up_files(ledger, answer.lookup_digest, &found);
     }

@@ -209,6 +209,10 @@ static void account__shows_everything(void **state)
     answer_account(&answer, &result, "alice", 5, usual, &plain);
     assert_int_equal(answer.status, 200);
     assert_false(answer.replayed);
+    /* an account is opened twice without harm, also where duplicates are refused */
+    static const struct answer_style reject = {.reject_duplicates = true};
+    answer_account(&answer, &result, "alice", 5, usual, &reject);
+    assert_int_equal(answer.status, 200);
 
     result.kind = FLORIN_READ_ACCOUNT;
     result.replayed = false;

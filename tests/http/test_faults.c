@@ -346,6 +346,45 @@ static void early__input_is_answered_in_its_turn(void **state)
     free(body);
 }
 
+static void send_posting(struct faulty *faulty, unsigned client, const char *from, const char *to)
+{
+    char body[256];
+    snprintf(body, sizeof(body),
+             "{\"legs\":[{\"account\":\"%s\",\"type\":\"Credit\",\"amount\":500},"
+             "{\"account\":\"%s\",\"type\":\"Debit\",\"amount\":500}]}",
+             to, from);
+    http_client_open(&faulty->clients[client], faulty->api.server.port);
+    assert_true(http_client_request(&faulty->clients[client], "POST", "/postings",
+                                    API_JSON "Idempotency-Key: k\r\n", body));
+}
+
+/* Refusals with a key wait for the disk; what each says of its own legs outlives the parsing of the
+ * next. */
+static void waiting__postings_keep_their_own_legs(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    api_open_account(&faulty->api, "b", "100.00");
+    set_mode(faulty, FAULTY_HANGS);
+    send_posting(faulty, 0, "a", "b");
+    wait_until_hanging(faulty);
+    send_posting(faulty, 1, "b", "a");
+    /* both have been read when a later request on another connection has been answered */
+    assert_int_equal(call(faulty, "GET", "/healthz", NULL), 200);
+    set_mode(faulty, FAULTY_WORKS);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(http_client_receive(&faulty->clients[i], &faulty->response, false));
+        assert_int_equal(faulty->response.status, 422);
+        api_assert_in_body(&faulty->response, "\"code\":\"insufficient_balance\"");
+        api_assert_in_body(&faulty->response, "\"leg\":1,\"field\":\"legs[1].amount\"");
+        api_assert_in_body(&faulty->response, i == 0 ? "\"account\":\"a\"" : "\"account\":\"b\"");
+        http_client_close(&faulty->clients[i]);
+    }
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
 static void too_many__requests_in_flight_are_429(void **state)
 {
     static const char *const arguments[] = {"--requests-max", "2", NULL};
@@ -505,6 +544,7 @@ int main(void)
         cmocka_unit_test(read__waits_for_what_it_would_show),
         cmocka_unit_test(commit__of_more_than_5_s_is_unhealthy_until_it_ends),
         cmocka_unit_test(early__input_is_answered_in_its_turn),
+        cmocka_unit_test(waiting__postings_keep_their_own_legs),
         cmocka_unit_test(too_many__requests_in_flight_are_429),
         cmocka_unit_test(stopping__finishes_what_waits_and_refuses_the_rest),
         cmocka_unit_test(recovering__answers_503_with_its_progress),

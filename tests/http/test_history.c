@@ -138,6 +138,36 @@ static void transaction__is_shown_by_its_id(void **state)
     api_assert_header(&response, "Allow", "GET, HEAD");
 }
 
+/* A transfer is one transaction, in the histories of both accounts. */
+static void transfer__is_shown_by_both_accounts(void **state)
+{
+    struct api *api = *state;
+    struct http_response response;
+    static const char legs[] =
+        "\"legs\":[{\"account\":\"giver\",\"direction\":\"debit\",\"amount\":40.00,"
+        "\"balance\":60.00,\"version\":2},{\"account\":\"taker\",\"direction\":\"credit\","
+        "\"amount\":40.00,\"balance\":40.00,\"version\":2}]";
+    api_open_account(api, "giver", "100.00");
+    api_open_account(api, "taker", "0");
+    assert_int_equal(http_call(api->server.port, "POST", "/transfers", API_JSON,
+                               "{\"from\":\"giver\",\"to\":\"taker\",\"amount\":40}", &response),
+                     201);
+    assert_int_equal(api_post(api, "taker", NULL, "{\"type\":\"Deposit\",\"amount\":1}", &response),
+                     201);
+    static const char *const paths[] = {"/accounts/giver/transactions",
+                                        "/accounts/taker/transactions"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        assert_int_equal(get(api, paths[i], &response), 200);
+        api_assert_in_body(&response, "\"type\":\"Transfer\"");
+        api_assert_in_body(&response, legs);
+        api_assert_in_body(&response, "\"type\":\"Open\"");
+        api_assert_in_body(&response, "],\"next\":null}");
+        assert_int_equal(occurrences(response.body, "{\"id\":\"txn"), 2 + i);
+    }
+    assert_int_equal(get(api, "/accounts/taker/balance?version=2", &response), 200);
+    api_assert_in_body(&response, "{\"balance\":40.00,\"version\":2,");
+}
+
 /* A refusal that a key remembers is in the log, and is no transaction. */
 static void refusals__are_not_shown(void **state)
 {
@@ -236,6 +266,24 @@ static void what_is_not_understood__is_refused(void **state)
     }
 }
 
+static void clients_that_leave__disturb_nobody(void **state)
+{
+    struct api *api = *state;
+    struct http_response response;
+    fill(api, "left", 20);
+    for (unsigned i = 0; i < 50; i++) {
+        static struct http_client client;
+        http_client_open(&client, api->server.port);
+        (void)http_client_request(&client, "GET",
+                                  i % 2 == 0 ? "/accounts/left/transactions"
+                                             : "/accounts/left/balance?version=1",
+                                  "", NULL);
+        http_client_close(&client);
+    }
+    assert_int_equal(get(api, "/accounts/left/transactions", &response), 200);
+    assert_int_equal(occurrences(response.body, "{\"id\":\"txn"), 21);
+}
+
 static void history__is_there_after_a_kill(void **state)
 {
     struct api *api = *state;
@@ -256,9 +304,11 @@ int main(void)
         cmocka_unit_test(what_is_not_understood__is_refused),
         cmocka_unit_test(pages__show_all_transactions_newest_first),
         cmocka_unit_test(transaction__is_shown_by_its_id),
+        cmocka_unit_test(transfer__is_shown_by_both_accounts),
         cmocka_unit_test(refusals__are_not_shown),
         cmocka_unit_test(balance__is_told_as_it_was),
         cmocka_unit_test(range_of_time__limits_a_page),
+        cmocka_unit_test(clients_that_leave__disturb_nobody),
         cmocka_unit_test(history__is_there_after_a_kill),
     };
     return cmocka_run_group_tests(tests, start, stop);

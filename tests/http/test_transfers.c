@@ -344,13 +344,25 @@ static void key__of_another_request_is_422(void **state)
                      201);
 }
 
+static uint64_t counted_transfers(const struct api *api)
+{
+    static const char name[] = "\nflorin_transactions_total{type=\"transfer\"} ";
+    struct http_response response;
+    assert_int_equal(http_call(api->server.port, "GET", "/metrics", "", NULL, &response), 200);
+    const char *found = strstr(response.body, name);
+    assert_non_null(found);
+    return strtoull(found + strlen(name), NULL, 10);
+}
+
 static void try__changes_and_remembers_nothing(void **state)
 {
     static const char body[] = "{\"from\":\"d-alice\",\"to\":\"d-bob\",\"amount\":1}";
     struct http_response response;
     api_open_account(*state, "d-alice", "10.00");
     api_open_account(*state, "d-bob", "0");
+    uint64_t counted = counted_transfers(*state);
     assert_int_equal(post(*state, "/transfers?dryRun=true", "k", body, &response), 200);
+    assert_int_equal(counted_transfers(*state), counted);
     api_assert_body(&response, "{\"type\":\"Transfer\",\"from\":\"d-alice\",\"to\":\"d-bob\","
                                "\"amount\":1.00,\"newBalance\":9.00,\"newVersion\":2,"
                                "\"dryRun\":true}");
@@ -374,6 +386,7 @@ static void try__changes_and_remembers_nothing(void **state)
     api_assert_balance(*state, "d-bob", "0.00 1");
     assert_int_equal(post(*state, "/transfers?dryRun=false", "k", body, &response), 201);
     api_assert_header(&response, "Idempotency-Replayed", NULL);
+    assert_int_equal(counted_transfers(*state), counted + 1);
     api_assert_balance(*state, "d-alice", "9.00 2");
 }
 

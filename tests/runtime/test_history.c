@@ -192,7 +192,7 @@ static void damage__is_said_with_its_place_and_stops_nothing(void **state)
     }
     assert_true(failed > 0);
     assert_true(ledger_sim_said(sim, "event=history_failed", name));
-    assert_int_equal(history_statistics(sim->ledger->history).failures, failed);
+    assert_int_equal(history_statistics(sim->ledger).failures, failed);
     ledger_sim_deposit(sim, 10);
     (void)check_history(sim, 3, false);
 }

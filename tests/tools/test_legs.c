@@ -169,6 +169,59 @@ static void recovery__applies_legs_wherever_their_accounts_live(void **state)
     sample_destroy(sample);
 }
 
+/* The account may owe, and then holds all that an image can have. `*lsn`: of the last record. */
+static void fill_with_holds(const struct sample *sample, const char *id, uint64_t opened_lsn,
+                            int64_t balance_minor, uint64_t *lsn)
+{
+    enum { HOLDS_A_GROUP = 128 };
+    static struct record records[HOLDS_A_GROUP];
+    uint64_t previous_lsn = opened_lsn;
+    for (uint64_t done = 0; done <= FLORIN_ACCOUNT_HOLDS_MAX;) {
+        size_t count = 0;
+        for (; count < HOLDS_A_GROUP && done <= FLORIN_ACCOUNT_HOLDS_MAX; count++, done++) {
+            bool is_first = done == 0;
+            records[count] = (struct record){
+                .kind = is_first ? FLORIN_CHANGE_ACCOUNT : FLORIN_HOLD,
+                .id = id,
+                .id_length = (uint8_t)strlen(id),
+                .exponent = 2,
+                .time_ns = 1,
+                .version = 2 + done,
+                .balance_minor = balance_minor,
+                .amount_minor = is_first ? 0 : 1,
+                .previous_lsn = previous_lsn,
+                .held_minor = (int64_t)done,
+                .minimum_balance_minor = -FLORIN_ACCOUNT_HOLDS_MAX,
+                .currency = "USD",
+            };
+            previous_lsn = ++*lsn;
+        }
+        hand_write(sample->directory, records, count);
+    }
+}
+
+/* Images that fill a third of a block each: a block takes what fits, and the next one the rest. */
+static void checkpoint__takes_accounts_with_all_the_holds_that_they_may_have(void **state)
+{
+    struct sample *sample = start();
+    uint64_t lsn = SAMPLE_ACCOUNTS;
+    (void)state;
+    fill_with_holds(sample, "account-19", 20, 19, &lsn);
+    fill_with_holds(sample, "account-17", 18, 17, &lsn);
+    fill_with_holds(sample, "account-16", 17, 16, &lsn);
+    fill_with_holds(sample, "account-14", 15, 14, &lsn);
+    sample->options.holds_max = 4 * FLORIN_ACCOUNT_HOLDS_MAX;
+    uint64_t digest = sample_digest(sample->directory, STATE_AT_END).digest;
+    for (unsigned workers = 1; workers <= 3; workers++) {
+        sample_open(sample, workers);
+        check_account(sample, "account-19", 19, 2 + FLORIN_ACCOUNT_HOLDS_MAX);
+        assert_int_equal(florin_checkpoint(sample->ledger), 0);
+        sample_close(sample);
+        assert_int_equal(sample_digest(sample->directory, STATE_AT_END).digest, digest);
+    }
+    sample_destroy(sample);
+}
+
 static void verify__finds_a_log_of_all_kinds_sound(void **state)
 {
     struct sample *sample = start();
@@ -249,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recovery__applies_legs_wherever_their_accounts_live),
+        cmocka_unit_test(checkpoint__takes_accounts_with_all_the_holds_that_they_may_have),
         cmocka_unit_test(verify__finds_a_log_of_all_kinds_sound),
         cmocka_unit_test(wrong_leg__is_found_by_recovery_and_verify),
         cmocka_unit_test(dump__of_an_account_has_the_records_whose_legs_are_its),

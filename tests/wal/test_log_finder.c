@@ -139,8 +139,16 @@ static void removed_lsns__are_answered_as_gone(void **state)
     for (uint64_t lsn = 1; lsn <= sample->last_lsn; lsn++)
         assert_finds(old, lsn, sample->last_lsn); /* all of it stays in memory */
     for (uint64_t first = 2; first <= sample->last_segment; first++) {
+        uint64_t gone_lsn = sample->starts[first - 1].first_lsn;
+        bool holds_records = gone_lsn < sample->starts[first].first_lsn;
+        /* It has the file open that goes. */
+        assert_finds(old, gone_lsn, sample->last_lsn);
         sample_log_remove(sample, first - 1, first - 1);
         log_finder_keep_from(old, first);
+        struct frame_header gone;
+        struct log_fault gone_fault;
+        assert_int_equal(log_finder_find(old, gone_lsn, sample->last_lsn, &gone, &gone_fault),
+                         holds_records ? -ENODATA : 0);
         struct log_finder *finder = open_sample_finder(sample);
         for (uint64_t lsn = 1; lsn <= sample->last_lsn; lsn++) {
             struct log_fault fault;
