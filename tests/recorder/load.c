@@ -19,9 +19,10 @@
 enum {
     LINKS = 2,
     PAST_REQUESTS = 32,
+    PAST_VERSIONS = 100,
     TRIES_MAX = 100000,
     AMOUNT_MAX = 4000,
-    WAIT_MS = 200,
+    COMPLAINTS_PRINTED = 5,
 };
 
 struct link {
@@ -56,6 +57,15 @@ _Noreturn static void give_up(const struct load_client *client, const char *what
     (void)fprintf(stderr, "record_server: client %" PRIu32 ": %s: %d %s\n", client->buffer.client,
                   what, client->response.status, client->response.body);
     exit(1);
+}
+
+/* An answer that no such request may get: it counts, and is judged as a refusal. */
+static void complain(struct load_client *client, const char *what, struct reply *reply)
+{
+    if (atomic_fetch_add(&client->load->complaints, 1) < COMPLAINTS_PRINTED)
+        (void)fprintf(stderr, "record_server: %s: %d %s\n", what, client->response.status,
+                      client->response.body);
+    *reply = (struct reply){.outcome = HISTORY_REFUSED};
 }
 
 /* --- connections ----------------------------------------------------------------------------- */
@@ -150,7 +160,7 @@ static bool receive_attempt(struct load_client *client, struct link *link, size_
         return false;
     }
     if (!reply_read(&client->request, &client->response, reply))
-        give_up(client, client->request.path);
+        complain(client, client->request.path, reply);
     record(client, operation, reply);
     record_sight(client, operation, reply);
     if (reply->closes)
@@ -204,7 +214,7 @@ static void read_account(struct load_client *client, uint64_t account, bool with
         return;
     }
     if (!reply_read_account(&client->response, &reply))
-        give_up(client, path);
+        complain(client, path, &reply);
     record(client, operation, &reply);
     record_sight(client, operation, &reply);
     if (reply.closes)
@@ -403,7 +413,9 @@ static void do_read(struct load_client *client)
     uint64_t account = choose_account(client);
     uint64_t known = client->known[account];
     if (known != 0 && random_percent(&client->random, 3)) {
-        read_account(client, account, false, random_between(&client->random, 1, known));
+        /* The server walks from the newest version to this one. */
+        uint64_t oldest = known > PAST_VERSIONS ? known - PAST_VERSIONS : 1;
+        read_account(client, account, false, random_between(&client->random, oldest, known));
         return;
     }
     read_account(client, account, random_percent(&client->random, 50), 0);

@@ -3,7 +3,8 @@
  * Each client has a buffer of its own, a random generator of its own and two connections. What is
  * without an answer is sent again with its key when there is a connection again (one in ten is left
  * in doubt); some requests are sent on both connections at once, some are sent once more much
- * later. A server that answers what it must not ends the program with a message.
+ * later. An answer that no such request may get is a complaint; it is printed, and judged as
+ * a refusal.
  *
  * Thread: the functions are for the one that owns the load.
  */
@@ -47,6 +48,7 @@ struct load {
     /* any client */
     _Atomic uint64_t attempts;
     _Atomic uint64_t keys;
+    _Atomic uint64_t complaints; /* answers that no such request may get */
     _Atomic bool is_over;
 };
 

@@ -14,7 +14,8 @@
  * no client goes on after that time; what there is by then is judged all the same.
  *
  * Segments and checkpoints are so small that a round crosses many. Exit code 1: there are
- * violations; they are printed, and the directory and the history (for --replay) are kept.
+ * violations, or answers that no such request may get; they are printed, and the directory and the
+ * history (for --replay) are kept.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -206,7 +207,8 @@ static bool do_round(struct round *round, uint64_t operations, uint64_t seed, in
     load_init(&round->load, seed, round->options->clients, round->options->accounts, operations);
     record_round(round, operations, deadline_s);
     uint64_t middle_ns = load_now_ns();
-    bool is_clean = history_check(round->buffers, round->buffers_count, &round->report) == 0;
+    bool is_clean = history_check(round->buffers, round->buffers_count, &round->report) == 0 &&
+                    atomic_load(&round->load.complaints) == 0;
     totals->load_ns += middle_ns - begin_ns;
     totals->check_ns += load_now_ns() - middle_ns;
     add_totals(totals, round);

@@ -110,16 +110,24 @@ bool reply_read(const struct request *request, const struct http_response *respo
     }
 }
 
+/* GET /accounts/{id}/balance does not say what is held. */
+static bool read_held(const char *body, struct reply *reply)
+{
+    int64_t available = 0;
+    if (!member_cents(body, "held", &reply->held))
+        return member_find(body, "held") == NULL;
+    return member_cents(body, "available", &available) && available == reply->balance - reply->held;
+}
+
 bool reply_read_account(const struct http_response *response, struct reply *reply)
 {
     begin(reply);
     switch (response->status) {
     case 200:
         reply->outcome = HISTORY_APPLIED;
-        /* GET /accounts/{id}/balance does not say what is held. */
-        (void)member_cents(response->body, "held", &reply->held);
         return member_cents(response->body, "balance", &reply->balance) &&
-               member_number(response->body, "version", "", &reply->version);
+               member_number(response->body, "version", "", &reply->version) &&
+               read_held(response->body, reply);
     case 408:
         return read_crash(response, reply);
     case 429:
