@@ -160,6 +160,7 @@ static enum exit_code start_server(struct process *process)
         .connections_per_address_max = options->connections_per_address,
         .requests_max = options->requests_max,
         .followers_max = options->followers_max,
+        .commit_timeout_ms = options->commit_timeout_ms,
         .background_mib_per_second = options->background_mib,
     };
     char address[LISTEN_TEXT_MAX];

@@ -115,12 +115,27 @@ void answer_refuse(struct answer *answer, enum error_code code, const struct ans
 {
     open_error(answer, code, NULL, style);
     member_code(answer);
-    if (code == ERROR_PAYLOAD_TOO_LARGE)
-        json_text_member_unsigned(&answer->body, "limit", FLORIN_BODY_MAX);
-    if (code == ERROR_UNSUPPORTED_MEDIA_TYPE)
-        json_text_member_string(&answer->body, "supported", "application/json");
     answer->retry_after = error_code_describe(code)->http_status == 503 ||
                           error_code_describe(code)->http_status == 429;
+    close_error(answer);
+}
+
+void answer_too_large(struct answer *answer, size_t limit, const struct answer_style *style)
+{
+    open_error(answer, ERROR_PAYLOAD_TOO_LARGE, NULL, style);
+    member_code(answer);
+    json_text_member_unsigned(&answer->body, "limit", limit);
+    close_error(answer);
+}
+
+void answer_unsupported(struct answer *answer, const char *media_types,
+                        const struct answer_style *style)
+{
+    char message[REQUEST_MESSAGE_MAX];
+    snprintf(message, sizeof(message), "The body must be %s in UTF-8", media_types);
+    open_error(answer, ERROR_UNSUPPORTED_MEDIA_TYPE, message, style);
+    member_code(answer);
+    json_text_member_string(&answer->body, "supported", media_types);
     close_error(answer);
 }
 
@@ -407,14 +422,20 @@ void answer_close_movement(struct answer *answer, const struct florin_result *re
     close_body(answer);
 }
 
+/* Without snprintf(): a batch has thousands of these. */
 void answer_locate_transaction(struct answer *answer, const struct florin_result *result,
                                const struct answer_style *style)
 {
+    static const char prefix[] = "/transactions/";
     char id[PUBLIC_ID_TRANSACTION_BYTES];
     if (style->dry_run)
         return;
-    (void)public_id_write_transaction(result->transaction_id, id);
-    snprintf(answer->location, sizeof(answer->location), "/transactions/%s", id);
+    size_t length = public_id_write_transaction(result->transaction_id, id);
+    struct json_text text;
+    json_text_init(&text, answer->location, sizeof(answer->location) - 1);
+    json_text_raw(&text, prefix, sizeof(prefix) - 1);
+    json_text_raw(&text, id, length);
+    answer->location[text.length] = '\0';
 }
 
 void answer_transaction(struct answer *answer, const struct florin_result *result,

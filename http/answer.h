@@ -59,6 +59,10 @@ void answer_init(struct answer *answer, int status);
 
 /* Errors that the engine has not seen. */
 void answer_refuse(struct answer *answer, enum error_code code, const struct answer_style *style);
+/* 413 and 415, with what would be taken. */
+void answer_too_large(struct answer *answer, size_t limit, const struct answer_style *style);
+void answer_unsupported(struct answer *answer, const char *media_types,
+                        const struct answer_style *style);
 void answer_fault(struct answer *answer, const struct request_fault *fault,
                   const struct answer_style *style);
 void answer_method_not_allowed(struct answer *answer, const char *allow,

@@ -1,4 +1,4 @@
-/* answer_movement.c - bodies of transfers, postings, holds, captures and voids.
+/* answer_movement.c - bodies of transfers, postings, holds, their ends, and reversals.
  *
  * Guarantees: the same result and the same request give the same bytes. A refusal that speaks of
  * one of several accounts says of which. It must not know connections.
@@ -10,6 +10,7 @@
 #include "answer_parts.h"
 #include "posting_request.h"
 #include "public_id.h"
+#include "reversal_request.h"
 #include "transfer_request.h"
 
 /* The field that a refusal is about. */
@@ -141,6 +142,31 @@ void answer_capture(struct answer *answer, const struct florin_result *result,
     open_end(answer, result, "Capture", echo, style);
     if (echo->to.length > 0)
         answer_member_account(answer, "to", &echo->to);
+    answer_member_money(answer, "amount", result->amount_minor, result, style);
+    answer_member_money(answer, "newBalance", result->balance_minor, result, style);
+    answer_close_movement(answer, result, style);
+    answer_locate_transaction(answer, result, style);
+}
+
+void answer_reversal(struct answer *answer, const struct florin_result *result,
+                     const struct request_echo *echo, const struct answer_style *style)
+{
+    struct answer_subject subject = {.account = NULL};
+    char id[PUBLIC_ID_TRANSACTION_BYTES];
+    char reversed[PUBLIC_ID_TRANSACTION_BYTES];
+    enum florin_field field = field_of(result);
+    bool is_of_whole = result->status == FLORIN_REVERSAL_EXCEEDED || field == FLORIN_FIELD_TARGET;
+    if (!is_of_whole && is_of_one(field, result) && echo->legs != NULL &&
+        result->leg < echo->leg_count)
+        subject.account = &echo->legs[result->leg];
+    set_field(&subject, reversal_request_field(field));
+    if (answer_refuse_result(answer, result, &subject, style))
+        return;
+    (void)public_id_write_transaction(result->transaction_id, id);
+    (void)public_id_write_transaction(echo->target_id, reversed);
+    answer_open_movement(answer, result, id, "Reversal", style);
+    json_text_member_string(&answer->body, "reverses", reversed);
+    answer_member_account(answer, "account", &echo->account);
     answer_member_money(answer, "amount", result->amount_minor, result, style);
     answer_member_money(answer, "newBalance", result->balance_minor, result, style);
     answer_close_movement(answer, result, style);

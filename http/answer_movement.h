@@ -19,6 +19,8 @@ void answer_hold(struct answer *answer, const struct florin_result *result,
                  const struct request_echo *echo, const struct answer_style *style);
 void answer_capture(struct answer *answer, const struct florin_result *result,
                     const struct request_echo *echo, const struct answer_style *style);
+void answer_reversal(struct answer *answer, const struct florin_result *result,
+                     const struct request_echo *echo, const struct answer_style *style);
 void answer_void(struct answer *answer, const struct florin_result *result,
                  const struct request_echo *echo, const struct answer_style *style);
 

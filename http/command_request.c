@@ -8,21 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "public_id.h"
 #include "query.h"
 
 bool command_flags_parse(struct command_flags *flags, enum route route, bool is_read,
                          const char *query, size_t query_length, struct request_fault *fault)
 {
-    static const char *const names[] = {"dryRun", "asAdmin"};
+    static const char *const names[] = {"dryRun", "asAdmin", "atomic"};
     struct query parameters;
     bool moves = route == ROUTE_TRANSACTIONS || route == ROUTE_TRANSFERS ||
                  route == ROUTE_POSTINGS || route == ROUTE_HOLDS || route == ROUTE_CAPTURE ||
-                 route == ROUTE_VOID;
+                 route == ROUTE_VOID || route == ROUTE_BATCH || route == ROUTE_REVERSAL;
     bool changes = moves || route == ROUTE_ACCOUNTS || route == ROUTE_ACCOUNT;
     size_t known = is_read || !changes ? 0 : moves ? 2 : 1;
     return query_parse(&parameters, query, query_length, names, known, fault) &&
            query_flag(&parameters, names[0], &flags->dry_run, fault) &&
-           query_flag(&parameters, names[1], &flags->as_admin, fault);
+           query_flag(&parameters, names[1], &flags->as_admin, fault) &&
+           query_flag(&parameters, names[2], &flags->atomic, fault);
 }
 
 static void set_account(struct florin_command *command, const char *account, size_t length)
@@ -50,12 +52,9 @@ static void set_condition(struct command_request *request, const struct conditio
         request->echo.spelling.expected_version = TRANSACTION_SPELLING_IF_MATCH;
 }
 
-static bool read_transaction(struct command_request *request, const struct command_source *source,
-                             struct request_fault *fault)
+static void take_transaction(struct command_request *request)
 {
-    struct transaction_request *body = &request->body.transaction;
-    if (!transaction_request_parse(body, source->body, source->body_length, source->headers, fault))
-        return false;
+    const struct transaction_request *body = &request->body.transaction;
     const struct condition condition = {
         .expected_version = body->expected_version,
         .by_precondition = body->expected_by_precondition,
@@ -66,7 +65,6 @@ static bool read_transaction(struct command_request *request, const struct comma
     request->echo.spelling = body->spelling;
     set_amount(&request->command, body->amount);
     set_condition(request, &condition);
-    return true;
 }
 
 static bool read_account(struct command_request *request, const struct command_source *source,
@@ -108,12 +106,9 @@ static bool read_change(struct command_request *request, const struct command_so
     return true;
 }
 
-static bool read_transfer(struct command_request *request, const struct command_source *source,
-                          struct request_fault *fault)
+static void take_transfer(struct command_request *request)
 {
-    struct transfer_request *body = &request->body.transfer;
-    if (!transfer_request_parse(body, source->body, source->body_length, source->headers, fault))
-        return false;
+    const struct transfer_request *body = &request->body.transfer;
     struct florin_command *command = &request->command;
     command->kind = FLORIN_TRANSFER;
     set_account(command, body->from.id, body->from.length);
@@ -123,15 +118,11 @@ static bool read_transfer(struct command_request *request, const struct command_
     set_amount(command, body->amount);
     set_condition(request, &body->from_condition);
     request->echo.to = body->to;
-    return true;
 }
 
-static bool read_posting(struct command_request *request, const struct command_source *source,
-                         struct request_fault *fault)
+static void take_posting(struct command_request *request)
 {
-    struct posting_request *body = &request->body.posting;
-    if (!posting_request_parse(body, source->body, source->body_length, source->headers, fault))
-        return false;
+    const struct posting_request *body = &request->body.posting;
     struct florin_command *command = &request->command;
     command->kind = FLORIN_POSTING;
     set_account(command, body->accounts[0].id, body->accounts[0].length);
@@ -140,41 +131,48 @@ static bool read_posting(struct command_request *request, const struct command_s
     command->leg_count = body->leg_count;
     request->echo.leg_count = (uint8_t)body->leg_count;
     request->echo.legs = body->accounts;
-    return true;
 }
 
-static bool read_hold(struct command_request *request, const struct command_source *source,
-                      struct request_fault *fault)
+static void take_hold(struct command_request *request)
 {
-    struct hold_request *body = &request->body.hold;
-    if (!hold_request_parse(body, source->body, source->body_length, source->headers, fault))
-        return false;
+    const struct hold_request *body = &request->body.hold;
     request->command.kind = FLORIN_HOLD;
     request->command.expires_in_ns = body->expires_in_ns;
     set_amount(&request->command, body->amount);
     set_condition(request, &body->condition);
-    return true;
 }
 
-static bool read_capture(struct command_request *request, const struct command_source *source,
-                         struct request_fault *fault)
+static void take_capture(struct command_request *request)
 {
-    struct capture_request *body = &request->body.capture;
-    if (!capture_request_parse(body, source->body, source->body_length, source->headers, fault))
-        return false;
+    const struct capture_request *body = &request->body.capture;
     request->command.kind = FLORIN_CAPTURE;
     request->command.to = body->to.id;
     request->command.to_length = body->to.length;
     set_amount(&request->command, body->amount);
     request->echo.to = body->to;
-    return true;
+}
+
+static void take_void(struct command_request *request)
+{
+    request->command.kind = FLORIN_VOID;
 }
 
 static bool read_void(struct command_request *request, const struct command_source *source,
                       struct request_fault *fault)
 {
-    request->command.kind = FLORIN_VOID;
+    take_void(request);
     return void_request_parse(source->body, source->body_length, source->headers, fault);
+}
+
+static bool read_reversal(struct command_request *request, const struct command_source *source,
+                          struct request_fault *fault)
+{
+    struct reversal_request *body = &request->body.reversal;
+    if (!reversal_request_parse(body, source->body, source->body_length, source->headers, fault))
+        return false;
+    request->command.kind = FLORIN_REVERSE;
+    set_amount(&request->command, body->amount);
+    return true;
 }
 
 static bool read_withdraw(struct command_request *request, const struct command_source *source,
@@ -198,21 +196,44 @@ static bool read_body(struct command_request *request, const struct command_sour
     case ROUTE_ACCOUNTS:
         return read_account(request, source, fault);
     case ROUTE_TRANSACTIONS:
-        return read_transaction(request, source, fault);
+        if (!transaction_request_parse(&request->body.transaction, source->body,
+                                       source->body_length, source->headers, fault))
+            return false;
+        take_transaction(request);
+        return true;
     case ROUTE_TRANSFERS:
-        return read_transfer(request, source, fault);
+        if (!transfer_request_parse(&request->body.transfer, source->body, source->body_length,
+                                    source->headers, fault))
+            return false;
+        take_transfer(request);
+        return true;
     case ROUTE_POSTINGS:
-        return read_posting(request, source, fault);
+        if (!posting_request_parse(&request->body.posting, source->body, source->body_length,
+                                   source->headers, fault))
+            return false;
+        take_posting(request);
+        return true;
     case ROUTE_HOLDS:
-        return read_hold(request, source, fault);
+        if (!hold_request_parse(&request->body.hold, source->body, source->body_length,
+                                source->headers, fault))
+            return false;
+        take_hold(request);
+        return true;
     case ROUTE_CAPTURE:
-        return read_capture(request, source, fault);
+        if (!capture_request_parse(&request->body.capture, source->body, source->body_length,
+                                   source->headers, fault))
+            return false;
+        take_capture(request);
+        return true;
     case ROUTE_VOID:
         return read_void(request, source, fault);
+    case ROUTE_REVERSAL:
+        return read_reversal(request, source, fault);
     case ROUTE_WITHDRAW:
         return read_withdraw(request, source, fault);
     case ROUTE_NONE:
     case ROUTE_BALANCE:
+    case ROUTE_BATCH:
     case ROUTE_TRANSACTION:
     case ROUTE_HEALTHZ:
     case ROUTE_READYZ:
@@ -248,4 +269,85 @@ bool command_request_read(struct command_request *request, const struct command_
     memcpy(request->echo.account.id, command->account, command->account_length);
     request->echo.account.length = (uint8_t)command->account_length;
     return true;
+}
+
+/* --- items of a batch --------------------------------------------------------------------- */
+
+static bool take_body(struct command_request *request, enum route route,
+                      const struct json_object *object, const struct json_names *besides,
+                      struct request_fault *fault)
+{
+    switch ((unsigned)route) {
+    case ROUTE_TRANSACTIONS:
+        if (!transaction_request_take(&request->body.transaction, object, besides, fault))
+            return false;
+        take_transaction(request);
+        return true;
+    case ROUTE_TRANSFERS:
+        if (!transfer_request_take(&request->body.transfer, object, besides, fault))
+            return false;
+        take_transfer(request);
+        return true;
+    case ROUTE_POSTINGS:
+        if (!posting_request_take(&request->body.posting, object, besides, fault))
+            return false;
+        take_posting(request);
+        return true;
+    case ROUTE_HOLDS:
+        if (!hold_request_take(&request->body.hold, object, besides, fault))
+            return false;
+        take_hold(request);
+        return true;
+    case ROUTE_CAPTURE:
+        if (!capture_request_take(&request->body.capture, object, besides, fault))
+            return false;
+        take_capture(request);
+        return true;
+    case ROUTE_VOID:
+        take_void(request);
+        return void_request_take(object, besides, fault);
+    default:
+        abort(); /* a route that moves nothing */
+    }
+}
+
+/* Where the single call has it in its path. */
+static bool take_path(struct command_request *request, enum route route,
+                      const struct json_object *object, struct request_fault *fault)
+{
+    struct named_account *own = &request->echo.account;
+    struct florin_command *command = &request->command;
+    const char *hold;
+    const char *account;
+    size_t length;
+    if (route == ROUTE_TRANSACTIONS || route == ROUTE_HOLDS) {
+        if (!movement_member_account(object, "account", own, fault))
+            return false;
+    } else if (route == ROUTE_CAPTURE || route == ROUTE_VOID) {
+        if (!json_object_has(object, "hold"))
+            return request_fault_set(fault, "hold", "\"hold\" is missing");
+        if (!json_object_text(object, "hold", &hold, fault))
+            return false;
+        if (!public_id_read_hold(hold, strlen(hold), &command->target_id, &account, &length))
+            return request_fault_set(fault, "hold", "\"hold\" must be the id of a hold");
+        request->echo.target_id = command->target_id;
+        memcpy(own->id, account, length);
+        own->length = (uint8_t)length;
+    } else {
+        own->length = (uint8_t)command->account_length;
+        memcpy(own->id, command->account, command->account_length);
+        return true;
+    }
+    set_account(command, own->id, own->length);
+    return true;
+}
+
+bool command_request_take(struct command_request *request, enum route route,
+                          const struct json_object *object, const struct json_names *besides,
+                          struct request_fault *fault)
+{
+    request->command = (struct florin_command){.user_data = 0};
+    request->echo = (struct request_echo){.target_id = 0};
+    return take_body(request, route, object, besides, fault) &&
+           take_path(request, route, object, fault);
 }

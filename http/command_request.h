@@ -15,6 +15,7 @@
 #include "posting_request.h"
 #include "request_echo.h"
 #include "request_headers.h"
+#include "reversal_request.h"
 #include "route.h"
 #include "transfer_request.h"
 #include "withdraw.h"
@@ -23,10 +24,11 @@
 struct command_flags {
     bool dry_run;
     bool as_admin;
+    bool atomic;
 };
 
-/* Calls that change something know dryRun, those that move money asAdmin besides. The seed's
- * withdrawal has no parameters, since its answer cannot say that it was a try. */
+/* Calls that change something know dryRun, those that move money asAdmin besides, batches atomic.
+ * The seed's withdrawal has no parameters, since its answer cannot say that it was a try. */
 __attribute__((warn_unused_result)) bool command_flags_parse(struct command_flags *flags,
                                                              enum route route, bool is_read,
                                                              const char *query, size_t query_length,
@@ -53,6 +55,7 @@ struct command_request {
         struct posting_request posting;
         struct hold_request hold;
         struct capture_request capture;
+        struct reversal_request reversal;
         struct withdraw_request withdraw;
     } body;
 };
@@ -60,6 +63,15 @@ struct command_request {
 /* For routes that need the engine (asserted). false: *fault says what is wrong. */
 __attribute__((warn_unused_result)) bool command_request_read(struct command_request *request,
                                                               const struct command_source *source,
+                                                              struct request_fault *fault);
+
+/* The same from an item of a batch: the call whose body it has besides `type` and what stands in
+ * that call's path (`account` or `hold`) is `route`, one that moves money. The command has no key
+ * and no flags. `besides`: all names that an item has more than a body. */
+__attribute__((warn_unused_result)) bool command_request_take(struct command_request *request,
+                                                              enum route route,
+                                                              const struct json_object *object,
+                                                              const struct json_names *besides,
                                                               struct request_fault *fault);
 
 #endif

@@ -12,13 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer_movement.h"
+#include "answer_call.h"
+#include "batch.h"
 #include "command_request.h"
 #include "exchange_internal.h"
 #include "history_exchange.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
+#include "reversal_exchange.h"
 #include "withdraw.h"
 
 struct exchange_handler {
@@ -43,6 +45,10 @@ void exchange_refuse(struct exchange *exchange, enum error_code code)
         withdraw_refuse(&answer, code);
     else if (code == ERROR_METHOD_NOT_ALLOWED)
         answer_method_not_allowed(&answer, route_allow(exchange->match.route), &exchange->style);
+    else if (code == ERROR_PAYLOAD_TOO_LARGE)
+        answer_too_large(&answer, route_body_max(exchange->match.route), &exchange->style);
+    else if (code == ERROR_UNSUPPORTED_MEDIA_TYPE)
+        answer_unsupported(&answer, route_media_types(exchange->match.route), &exchange->style);
     else
         answer_refuse(&answer, code, &exchange->style);
     if (code == ERROR_METHOD_NOT_ALLOWED)
@@ -145,6 +151,15 @@ static void keep_legs(h2o_req_t *request, struct request_echo *echo)
     echo->legs = kept;
 }
 
+/* One whose account is not known yet. */
+static void submit_reversal(struct exchange *exchange, const struct command_request *asked)
+{
+    enum error_code code =
+        reversal_exchange_begin(exchange->worker, exchange->request, &exchange->style, asked);
+    if (code != ERROR_NONE)
+        exchange_refuse(exchange, code);
+}
+
 /* Parks the request and hands its command over. */
 static void submit(struct exchange *exchange, struct command_request *asked)
 {
@@ -152,6 +167,10 @@ static void submit(struct exchange *exchange, struct command_request *asked)
     struct florin_command *command = &asked->command;
     if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING) {
         exchange_refuse_recovering(exchange);
+        return;
+    }
+    if (command->kind == FLORIN_REVERSE) {
+        submit_reversal(exchange, asked);
         return;
     }
     struct parked_request *entry = parked_add(&worker->parked, exchange->request);
@@ -205,6 +224,31 @@ static void ask(struct exchange *exchange)
         exchange_refuse_fault(exchange, &fault);
 }
 
+/* Its items have keys and versions of their own. */
+static bool check_batch_headers(const struct exchange *exchange, struct request_fault *fault)
+{
+    if (exchange->headers.has_key)
+        return request_fault_set(fault, "Idempotency-Key",
+                                 "Each item of a batch has a key of its own");
+    if (exchange->headers.has_if_match)
+        return request_fault_set(fault, "If-Match",
+                                 "Each item of a batch has a version of its own");
+    return true;
+}
+
+static void post_batch(struct exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
+    struct request_fault fault;
+    if (!check_batch_headers(exchange, &fault))
+        exchange_refuse_fault(exchange, &fault);
+    else if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING)
+        exchange_refuse_recovering(exchange);
+    else if (!batch_start(worker, exchange->request, &exchange->style, exchange->flags,
+                          exchange->headers.content))
+        exchange_refuse(exchange, ERROR_TOO_MANY_REQUESTS);
+}
+
 static bool read_query(struct exchange *exchange, struct request_fault *fault)
 {
     const h2o_req_t *request = exchange->request;
@@ -223,14 +267,17 @@ static bool check_request(struct exchange *exchange)
     const struct route_match *match = &exchange->match;
     struct request_fault fault;
     bool takes_body = match->route != ROUTE_CHECKPOINT && !exchange_is_read(exchange);
-    /* The end of a hold has nothing that it must say. */
-    bool needs_body = match->subject != ROUTE_SUBJECT_HOLD;
-    if (request->entity.len > FLORIN_BODY_MAX) {
+    /* The end of a hold and a reversal have nothing that they must say. */
+    bool needs_body =
+        match->subject != ROUTE_SUBJECT_HOLD && match->subject != ROUTE_SUBJECT_TRANSACTION;
+    enum request_content content = exchange->headers.content;
+    bool takes_content = content == REQUEST_CONTENT_JSON ||
+                         (match->route == ROUTE_BATCH && content != REQUEST_CONTENT_FOREIGN);
+    if (request->entity.len > route_body_max(match->route)) {
         exchange_refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
     }
-    if (takes_body && exchange->headers.content_type_is_foreign &&
-        (needs_body || request->entity.len > 0)) {
+    if (takes_body && !takes_content && (needs_body || request->entity.len > 0)) {
         exchange_refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
@@ -281,12 +328,17 @@ static void dispatch(struct exchange *exchange)
     case ROUTE_CAPTURE:
     case ROUTE_HOLDS:
     case ROUTE_POSTINGS:
+    case ROUTE_REVERSAL:
     case ROUTE_TRANSACTIONS:
     case ROUTE_TRANSFERS:
     case ROUTE_VOID:
     case ROUTE_WITHDRAW:
         if (check_request(exchange))
             ask(exchange);
+        return;
+    case ROUTE_BATCH:
+        if (check_request(exchange))
+            post_batch(exchange);
         return;
     case ROUTE_CHECKPOINT:
         if (check_request(exchange))
@@ -342,87 +394,22 @@ void exchange_register(struct http_worker *worker, h2o_pathconf_t *path)
     handler->worker = worker;
 }
 
-static void build_answer(struct answer *answer, const struct parked_request *entry,
-                         const struct florin_result *result)
-{
-    const struct request_echo *echo = &entry->echo;
-    switch (entry->route) {
-    case ROUTE_BALANCE:
-        answer_balance(answer, result, &entry->style);
-        return;
-    case ROUTE_ACCOUNT:
-    case ROUTE_ACCOUNTS:
-        answer_account(answer, result, echo->account.id, echo->account.length, echo->spelling,
-                       &entry->style);
-        return;
-    case ROUTE_TRANSACTIONS:
-        answer_transaction(answer, result, echo->spelling, &entry->style);
-        return;
-    case ROUTE_TRANSFERS:
-        answer_transfer(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_POSTINGS:
-        answer_posting(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_HOLDS:
-        answer_hold(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_CAPTURE:
-        answer_capture(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_VOID:
-        answer_void(answer, result, echo, &entry->style);
-        return;
-    case ROUTE_WITHDRAW:
-        withdraw_answer(answer, result, echo->account.id, echo->account.length);
-        return;
-    case ROUTE_NONE:
-    case ROUTE_HEALTHZ:
-    case ROUTE_READYZ:
-    case ROUTE_METRICS:
-    case ROUTE_CHECKPOINT:
-    case ROUTE_BACKUP:
-    case ROUTE_EVENTS:
-    case ROUTE_TRANSACTION:
-    case ROUTE_COUNT:
-        break;
-    }
-    abort(); /* a route that parks nothing */
-}
-
-static void count_result(struct metrics *metrics, const struct florin_result *result)
-{
-    static const enum florin_command_kind kinds[METRICS_TRANSACTIONS] = {
-        [METRICS_DEPOSIT] = FLORIN_DEPOSIT,   [METRICS_WITHDRAW] = FLORIN_WITHDRAW,
-        [METRICS_OPEN] = FLORIN_OPEN_ACCOUNT, [METRICS_CHANGE] = FLORIN_CHANGE_ACCOUNT,
-        [METRICS_TRANSFER] = FLORIN_TRANSFER, [METRICS_POSTING] = FLORIN_POSTING,
-        [METRICS_HOLD] = FLORIN_HOLD,         [METRICS_CAPTURE] = FLORIN_CAPTURE,
-        [METRICS_VOID] = FLORIN_VOID,
-    };
-    if (result->replayed) {
-        metrics_count(&metrics->replays);
-        return;
-    }
-    if (result->status != FLORIN_APPLIED)
-        return;
-    for (size_t i = 0; i < METRICS_TRANSACTIONS; i++) {
-        if (kinds[i] == result->kind)
-            metrics_count(&metrics->transactions[i]);
-    }
-}
-
 void exchange_finish(struct http_worker *worker, const struct florin_result *result)
 {
     struct answer answer;
+    if (batch_owns_token(result->user_data)) {
+        batches_take(worker, result);
+        return;
+    }
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
     if (entry->history != NULL) {
         history_exchange_go_on(worker, entry, result);
         return;
     }
-    build_answer(&answer, entry, result);
+    answer_call(&answer, entry->route, result, &entry->echo, &entry->style);
     if (!entry->style.dry_run)
-        count_result(&worker->metrics, result);
+        metrics_count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);
     exchange_send(worker, route, request, &answer);
 }

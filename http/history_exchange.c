@@ -13,6 +13,7 @@
 #include "public_id.h"
 #include "record_json.h"
 #include "respond.h"
+#include "reversal_exchange.h"
 
 enum {
     /* Brackets, names and a cursor. */
@@ -25,7 +26,7 @@ enum {
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-static enum error_code error_of(const struct history_answer *found)
+enum error_code history_exchange_error(const struct history_answer *found)
 {
     switch (found->status) {
     case HISTORY_FOUND:
@@ -113,7 +114,7 @@ static void write_balance(struct json_text *body, const struct history_answer *f
 void history_exchange_write(struct answer *answer, const struct history_answer *found,
                             const struct answer_style *style, void **memory)
 {
-    enum error_code code = error_of(found);
+    enum error_code code = history_exchange_error(found);
     *memory = NULL;
     if (code != ERROR_NONE) {
         answer_refuse(answer, code, style);
@@ -228,6 +229,11 @@ bool history_exchange_answer(struct http_worker *worker)
     struct answer answer;
     void *memory;
     struct parked_request *entry = parked_find(&worker->parked, found->user_data);
+    if (entry->route == ROUTE_REVERSAL) {
+        reversal_exchange_go_on(worker, entry, found);
+        history_release(worker->engine, found);
+        return true;
+    }
     history_exchange_write(&answer, found, &entry->style, &memory);
     history_release(worker->engine, found);
     finish(worker, entry, &answer);

@@ -28,6 +28,9 @@ void history_exchange_go_on(struct http_worker *worker, struct parked_request *e
  * quarter of a millisecond. */
 bool history_exchange_answer(struct http_worker *worker);
 
+/* ERROR_NONE: it was found. */
+enum error_code history_exchange_error(const struct history_answer *found);
+
 /* An answer as a client gets it. `memory`, NULL or to be freed, holds the body and outlives it. */
 void history_exchange_write(struct answer *answer, const struct history_answer *found,
                             const struct answer_style *style, void **memory);

@@ -25,6 +25,14 @@ static bool parse_hold(struct hold_request *request, const struct json_object *o
                            fault);
 }
 
+bool hold_request_take(struct hold_request *request, const struct json_object *object,
+                       const struct json_names *besides, struct request_fault *fault)
+{
+    return json_object_check(object, hold_names, sizeof(hold_names) / sizeof(hold_names[0]),
+                             besides, fault) &&
+           parse_hold(request, object, fault);
+}
+
 bool hold_request_parse(struct hold_request *request, const char *body, size_t body_length,
                         const struct request_headers *headers, struct request_fault *fault)
 {
@@ -41,11 +49,21 @@ bool hold_request_parse(struct hold_request *request, const char *body, size_t b
 static bool parse_capture(struct capture_request *request, const struct json_object *object,
                           struct request_fault *fault)
 {
+    request->amount = (struct money_decimal){.digits = 0};
+    request->to.length = 0;
     if (json_object_has(object, "amount") &&
         !movement_member_amount(object, "amount", &request->amount, fault))
         return false;
     return !json_object_has(object, "to") ||
            movement_member_account(object, "to", &request->to, fault);
+}
+
+bool capture_request_take(struct capture_request *request, const struct json_object *object,
+                          const struct json_names *besides, struct request_fault *fault)
+{
+    return json_object_check(object, capture_names,
+                             sizeof(capture_names) / sizeof(capture_names[0]), besides, fault) &&
+           parse_capture(request, object, fault);
 }
 
 bool capture_request_parse(struct capture_request *request, const char *body, size_t body_length,
@@ -64,6 +82,12 @@ bool capture_request_parse(struct capture_request *request, const char *body, si
             return false;
     }
     return condition_refuse_if_match(headers, fault);
+}
+
+bool void_request_take(const struct json_object *object, const struct json_names *besides,
+                       struct request_fault *fault)
+{
+    return json_object_check(object, capture_names, 0, besides, fault);
 }
 
 bool void_request_parse(const char *body, size_t body_length, const struct request_headers *headers,

@@ -45,4 +45,19 @@ __attribute__((warn_unused_result)) bool void_request_parse(const char *body, si
                                                             const struct request_headers *headers,
                                                             struct request_fault *fault);
 
+/* From items of a batch, which have more members: no headers stand for any. */
+__attribute__((warn_unused_result)) bool hold_request_take(struct hold_request *request,
+                                                           const struct json_object *object,
+                                                           const struct json_names *besides,
+                                                           struct request_fault *fault);
+
+__attribute__((warn_unused_result)) bool capture_request_take(struct capture_request *request,
+                                                              const struct json_object *object,
+                                                              const struct json_names *besides,
+                                                              struct request_fault *fault);
+
+__attribute__((warn_unused_result)) bool void_request_take(const struct json_object *object,
+                                                           const struct json_names *besides,
+                                                           struct request_fault *fault);
+
 #endif

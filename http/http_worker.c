@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "backup_stream.h"
+#include "batch.h"
 #include "exchange.h"
 #include "history_exchange.h"
 #include "respond.h"
@@ -208,7 +209,8 @@ static bool drain(struct http_worker *worker)
     if (!worker->is_draining)
         start_draining(worker);
     if (!worker->is_drained && worker->connections == 0 && worker->parked.count == 0 &&
-        worker->backup == NULL && worker->events.count == 0 && worker_is_idle(worker->engine)) {
+        worker->batches.count == 0 && worker->backup == NULL && worker->events.count == 0 &&
+        worker_is_idle(worker->engine)) {
         worker->is_drained = true;
         server_note_drained(worker->server);
     }
@@ -262,7 +264,7 @@ static void init_config(struct http_worker *worker)
     config->server_name = h2o_iovec_init(server_name, sizeof(server_name) - 1);
     /* One more, so that the handler sees a body that is too large by little and answers itself; a
      * chunked body of exactly the limit is refused by libh2o's own comparison otherwise. */
-    config->max_request_entity_size = FLORIN_BODY_MAX + 1;
+    config->max_request_entity_size = FLORIN_BATCH_BODY_MAX + 1;
     config->http1.req_timeout = options->request_timeout_ms;
     config->http1.upgrade_to_http2 = options->http2;
     config->http2.idle_timeout = options->request_timeout_ms;
@@ -309,10 +311,13 @@ static int wait_ms(struct http_worker *worker, bool has_sent)
 {
     int wait = worker_wait_ms(worker->engine);
     int events_wait = event_streams_wait_ms(worker);
+    int batches_wait = batches_wait_ms(worker);
     if (wait < 0 || wait > IDLE_WAIT_MS)
         wait = IDLE_WAIT_MS;
     if (events_wait >= 0 && wait > events_wait)
         wait = events_wait;
+    if (batches_wait >= 0 && wait > batches_wait)
+        wait = batches_wait;
     /* What was sent outside of the loop's callbacks has its completion in the next run. */
     if (has_sent)
         wait = 0;
@@ -329,7 +334,10 @@ static void run_loop(struct http_worker *worker)
     for (;;) {
         /* It fails with EINTR only, and then has done nothing. */
         (void)h2o_evloop_run(worker->loop, wait_ms(worker, has_sent));
+        /* before the turn, which hands to the log what is submitted here */
+        batches_submit(worker);
         has_sent = turn(worker) > 0;
+        has_sent = batches_answer(worker) > 0 || has_sent;
         has_sent = event_streams_turn(worker) || has_sent;
         backup_stream_check(worker);
         if (ledger_is_ending(worker) && drain(worker))

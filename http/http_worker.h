@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "batch.h"
 #include "connection_limits.h"
 #include "engine/runtime/worker.h"
 #include "event_feeder.h"
@@ -50,6 +51,7 @@ struct http_worker {
     h2o_socket_t *mailbox_socket;
     h2o_socket_t *channel_socket;
     struct parked parked;
+    struct batches batches;
     struct backup_stream *backup; /* that a connection of this worker gets; NULL: none */
     struct event_streams events;  /* of connections of this worker */
     unsigned connections;

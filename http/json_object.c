@@ -50,12 +50,16 @@ static bool has_before(const cJSON *parent, const cJSON *item)
     return false;
 }
 
+static const struct json_names nothing = {NULL, 0};
+
 static bool check_members(const cJSON *root, const char *const *names, size_t name_count,
-                          struct request_fault *fault)
+                          const struct json_names *besides, struct request_fault *fault)
 {
-    /* Ends after name_count + 1 members at most: the next is unknown or there twice. */
+    /* Ends after as many members as there are names, and one: the next is unknown or there twice.
+     */
     for (const cJSON *item = root->child; item != NULL; item = item->next) {
-        if (!name_is_known(item->string, names, name_count))
+        if (!name_is_known(item->string, names, name_count) &&
+            !name_is_known(item->string, besides->names, besides->count))
             return request_fault_set(fault, item->string, "Unknown field \"%s\"", item->string);
         if (has_before(root, item))
             return request_fault_set(fault, item->string, "Field \"%s\" is given twice",
@@ -79,7 +83,7 @@ bool json_object_parse(struct json_object *object, const char *text, size_t leng
         cJSON_Delete(root);
         return request_fault_set(fault, "body", "The body must be a JSON object");
     }
-    if (names != NULL && !check_members(root, names, name_count, fault)) {
+    if (names != NULL && !check_members(root, names, name_count, &nothing, fault)) {
         cJSON_Delete(root);
         return false;
     }
@@ -91,6 +95,13 @@ void json_object_free(struct json_object *object)
 {
     cJSON_Delete(object->root);
     object->root = NULL;
+}
+
+bool json_object_check(const struct json_object *object, const char *const *names,
+                       size_t name_count, const struct json_names *besides,
+                       struct request_fault *fault)
+{
+    return check_members(object->root, names, name_count, besides, fault);
 }
 
 static const cJSON *find(const struct json_object *object, const char *name)
@@ -188,7 +199,7 @@ bool json_object_element(const struct json_object *object, const char *name, siz
         return request_fault_set(fault, field, "\"%s\" must be an object", field);
     }
     element->root = item;
-    return check_members(item, names, name_count, fault) ||
+    return check_members(item, names, name_count, &nothing, fault) ||
            request_fault_within(fault, name, index);
 }
 

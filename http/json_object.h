@@ -24,12 +24,23 @@ struct json_object {
     struct cJSON *root;
 };
 
-/* `names`: the members that are known; NULL: any are (for answers of a server). On false there is
- * nothing to free. */
+/* Names that members may have. */
+struct json_names {
+    const char *const *names;
+    size_t count;
+};
+
+/* `names`: the members that are known; NULL: any are (for answers of a server, and until
+ * json_object_check()). On false there is nothing to free. */
 __attribute__((warn_unused_result)) bool
 json_object_parse(struct json_object *object, const char *text, size_t length,
                   const char *const *names, size_t name_count, struct request_fault *fault);
 void json_object_free(struct json_object *object);
+
+/* Whether it has only members of these names, or of those besides, and each once. */
+__attribute__((warn_unused_result)) bool
+json_object_check(const struct json_object *object, const char *const *names, size_t name_count,
+                  const struct json_names *besides, struct request_fault *fault);
 
 bool json_object_has(const struct json_object *object, const char *name);
 

@@ -17,9 +17,10 @@ static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408
                                                412, 413, 415, 417, 422, 429, 500, 503, 507};
 
 static const char *const transaction_names[METRICS_TRANSACTIONS] = {
-    [METRICS_DEPOSIT] = "deposit", [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
-    [METRICS_CHANGE] = "change",   [METRICS_TRANSFER] = "transfer", [METRICS_POSTING] = "posting",
-    [METRICS_HOLD] = "hold",       [METRICS_CAPTURE] = "capture",   [METRICS_VOID] = "void",
+    [METRICS_DEPOSIT] = "deposit",   [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
+    [METRICS_CHANGE] = "change",     [METRICS_TRANSFER] = "transfer", [METRICS_POSTING] = "posting",
+    [METRICS_HOLD] = "hold",         [METRICS_CAPTURE] = "capture",   [METRICS_VOID] = "void",
+    [METRICS_REVERSAL] = "reversal",
 };
 
 void metrics_count_answer(struct metrics *metrics, enum route route, int status,
@@ -32,6 +33,27 @@ void metrics_count_answer(struct metrics *metrics, enum route route, int status,
     metrics_count(&metrics->requests[route][slot]);
     if (code != ERROR_NONE)
         metrics_count(&metrics->refusals[code]);
+}
+
+void metrics_count_result(struct metrics *metrics, const struct florin_result *result)
+{
+    static const enum florin_command_kind kinds[METRICS_TRANSACTIONS] = {
+        [METRICS_DEPOSIT] = FLORIN_DEPOSIT,   [METRICS_WITHDRAW] = FLORIN_WITHDRAW,
+        [METRICS_OPEN] = FLORIN_OPEN_ACCOUNT, [METRICS_CHANGE] = FLORIN_CHANGE_ACCOUNT,
+        [METRICS_TRANSFER] = FLORIN_TRANSFER, [METRICS_POSTING] = FLORIN_POSTING,
+        [METRICS_HOLD] = FLORIN_HOLD,         [METRICS_CAPTURE] = FLORIN_CAPTURE,
+        [METRICS_VOID] = FLORIN_VOID,         [METRICS_REVERSAL] = FLORIN_REVERSE,
+    };
+    if (result->replayed) {
+        metrics_count(&metrics->replays);
+        return;
+    }
+    if (result->status != FLORIN_APPLIED)
+        return;
+    for (size_t i = 0; i < METRICS_TRANSACTIONS; i++) {
+        if (kinds[i] == result->kind)
+            metrics_count(&metrics->transactions[i]);
+    }
 }
 
 static uint64_t sum(const struct metrics *const *workers, size_t worker_count, size_t offset)
@@ -81,7 +103,8 @@ static void write_outcomes(FILE *page, const struct metrics *const *workers, siz
         fprintf(page, "florin_transactions_total{type=\"%s\"} %" PRIu64 "\n", transaction_names[i],
                 sum(workers, worker_count, offset));
     }
-    head(page, "florin_refusals_total", "counter", "Requests refused, by code.");
+    head(page, "florin_refusals_total", "counter",
+         "Requests and items of batches refused, by code.");
     for (size_t i = ERROR_NONE + 1; i < ERROR_CODE_COUNT; i++) {
         size_t offset = offsetof(struct metrics, refusals) + i * sizeof(_Atomic uint64_t);
         uint64_t value = sum(workers, worker_count, offset);
@@ -91,6 +114,8 @@ static void write_outcomes(FILE *page, const struct metrics *const *workers, siz
     }
     figure(page, "florin_replays_total", "counter", "Answers given again for a known key.",
            sum(workers, worker_count, offsetof(struct metrics, replays)));
+    figure(page, "florin_batch_items_total", "counter", "Items of batches answered.",
+           sum(workers, worker_count, offsetof(struct metrics, batch_items)));
 }
 
 static void write_connections(FILE *page, const struct metrics *const *workers, size_t worker_count)

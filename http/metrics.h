@@ -26,6 +26,7 @@ enum metrics_transaction {
     METRICS_HOLD,
     METRICS_CAPTURE,
     METRICS_VOID,
+    METRICS_REVERSAL,
     METRICS_TRANSACTIONS,
 };
 
@@ -34,6 +35,7 @@ struct metrics {
     _Atomic uint64_t transactions[METRICS_TRANSACTIONS];
     _Atomic uint64_t refusals[ERROR_CODE_COUNT];
     _Atomic uint64_t replays;
+    _Atomic uint64_t batch_items;
     _Atomic uint64_t connections_accepted;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t connections_refused; /* by the cap of one address */
@@ -64,6 +66,17 @@ static inline void metrics_count(_Atomic uint64_t *counter)
 /* Counts an answered request. Thread: the worker. */
 void metrics_count_answer(struct metrics *metrics, enum route route, int status,
                           enum error_code code);
+
+/* Counts what a command came to. Thread: the worker. */
+void metrics_count_result(struct metrics *metrics, const struct florin_result *result);
+
+/* Counts an item of a batch; `code` is its answer's. Thread: the worker. */
+static inline void metrics_count_item(struct metrics *metrics, enum error_code code)
+{
+    metrics_count(&metrics->batch_items);
+    if (code != ERROR_NONE)
+        metrics_count(&metrics->refusals[code]);
+}
 
 /* The page, as one string to free(); NULL: no memory. Thread: any. */
 char *metrics_page(const struct metrics *const *workers, size_t worker_count,

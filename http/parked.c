@@ -27,7 +27,8 @@ static void dispose_guard(void *memory)
 
 int parked_init(struct parked *parked, uint32_t capacity)
 {
-    assert(capacity < PARKED_END);
+    /* tokens of other kinds have a bit above (batch.h) */
+    assert(capacity <= FLORIN_WAITERS_MAX);
     struct parked_request *entries = calloc(capacity, sizeof(*entries));
     if (entries == NULL)
         return -ENOMEM;
@@ -57,6 +58,7 @@ struct parked_request *parked_add(struct parked *parked, h2o_req_t *request)
     entry->request = request;
     entry->guard = guard;
     entry->history = NULL;
+    entry->reversal = NULL;
     return entry;
 }
 

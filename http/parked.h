@@ -24,6 +24,7 @@
 
 struct history_query;
 struct parked_guard;
+struct parked_reversal;
 
 struct parked_request {
     h2o_req_t *request; /* NULL: the client has left */
@@ -33,6 +34,7 @@ struct parked_request {
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
     struct history_query *history; /* in the request's memory; NULL: it asks nothing of the past */
+    struct parked_reversal *reversal; /* likewise, until it is submitted */
     struct answer_style style;
     struct request_echo echo;
 };

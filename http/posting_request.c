@@ -68,6 +68,14 @@ static bool parse_legs(struct posting_request *request, const struct json_object
     return true;
 }
 
+bool posting_request_take(struct posting_request *request, const struct json_object *object,
+                          const struct json_names *besides, struct request_fault *fault)
+{
+    return json_object_check(object, known_names, sizeof(known_names) / sizeof(known_names[0]),
+                             besides, fault) &&
+           parse_legs(request, object, fault);
+}
+
 bool posting_request_parse(struct posting_request *request, const char *body, size_t body_length,
                            const struct request_headers *headers, struct request_fault *fault)
 {

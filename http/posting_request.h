@@ -30,6 +30,12 @@ __attribute__((warn_unused_result)) bool
 posting_request_parse(struct posting_request *request, const char *body, size_t body_length,
                       const struct request_headers *headers, struct request_fault *fault);
 
+/* From an item of a batch, which has more members: no headers stand for any. */
+__attribute__((warn_unused_result)) bool posting_request_take(struct posting_request *request,
+                                                              const struct json_object *object,
+                                                              const struct json_names *besides,
+                                                              struct request_fault *fault);
+
 /* What the client calls a field that the engine speaks of, within a leg. */
 const char *posting_request_leg_field(enum florin_field field);
 

@@ -12,9 +12,9 @@ struct request_echo {
     /* The account of the path, a transfer's `from`, a hold's owner, that of the first leg. */
     struct named_account account;
     struct named_account to; /* transfer, capture; length 0: none */
-    uint64_t target_id;      /* capture, void: the hold */
-    uint8_t leg_count;       /* posting */
-    /* Accounts of a posting's legs: in the request's memory, so not to be used when the client has
+    uint64_t target_id;      /* capture, void: the hold; reversal: the transaction */
+    uint8_t leg_count;       /* posting, reversal */
+    /* Accounts of their legs: in the request's memory, so not to be used when the client has
      * left; NULL: nothing is known of them. */
     const struct named_account *legs;
 };

@@ -17,6 +17,10 @@ void respond(h2o_req_t *request, const struct answer *answer);
 /* A page of another type than JSON. */
 void respond_text(h2o_req_t *request, const char *content_type, const char *text, size_t length);
 
+/* The same without copying: the text lives as long as the request. */
+void respond_kept(h2o_req_t *request, const char *content_type, bool money_as_string,
+                  const char *text, size_t length);
+
 /* The headers of a 200 whose length is not known; the generator sends the rest. */
 void respond_stream(h2o_req_t *request, const char *content_type, h2o_generator_t *generator);
 

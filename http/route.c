@@ -40,6 +40,7 @@ static const struct {
     {"/holds/", "/capture", ROUTE_CAPTURE, ROUTE_SUBJECT_HOLD},
     {"/holds/", "/void", ROUTE_VOID, ROUTE_SUBJECT_HOLD},
     {"/transactions/", "", ROUTE_TRANSACTION, ROUTE_SUBJECT_TRANSACTION},
+    {"/transactions/", "/reversal", ROUTE_REVERSAL, ROUTE_SUBJECT_TRANSACTION},
 };
 
 /* Leaves account_length at 0 when it is not a valid id. */
@@ -95,6 +96,7 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
         {"/metrics", ROUTE_METRICS},     {"/admin/checkpoint", ROUTE_CHECKPOINT},
         {"/admin/backup", ROUTE_BACKUP}, {"/transfers", ROUTE_TRANSFERS},
         {"/postings", ROUTE_POSTINGS},   {"/events", ROUTE_EVENTS},
+        {"/batch", ROUTE_BATCH},
     };
     match->route = ROUTE_NONE;
     match->subject = ROUTE_SUBJECT_NONE;
@@ -112,6 +114,18 @@ const char *route_name(enum route route)
 {
     assert(route < ROUTE_COUNT);
     return routes[route].name;
+}
+
+size_t route_body_max(enum route route)
+{
+    return route == ROUTE_BATCH ? FLORIN_BATCH_BODY_MAX : FLORIN_BODY_MAX;
+}
+
+const char *route_media_types(enum route route)
+{
+    return route == ROUTE_BATCH
+               ? "application/json, application/x-ndjson, application/vnd.florin.batch"
+               : "application/json";
 }
 
 const char *route_allow(enum route route)

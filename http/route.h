@@ -19,6 +19,7 @@
     X(BALANCE, "balance", "GET, HEAD")                                                             \
     X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \
     X(TRANSACTION, "transaction", "GET, HEAD")                                                     \
+    X(REVERSAL, "reversal", "POST")                                                                \
     X(TRANSFERS, "transfers", "POST")                                                              \
     X(POSTINGS, "postings", "POST")                                                                \
     X(HOLDS, "holds", "POST")                                                                      \
@@ -26,6 +27,7 @@
     X(VOID, "hold_void", "POST")                                                                   \
     X(WITHDRAW, "withdraw", "POST")                                                                \
     X(EVENTS, "events", "GET")                                                                     \
+    X(BATCH, "batch", "POST")                                                                      \
     X(HEALTHZ, "healthz", "GET, HEAD")                                                             \
     X(READYZ, "readyz", "GET, HEAD")                                                               \
     X(METRICS, "metrics", "GET, HEAD")                                                             \
@@ -61,6 +63,12 @@ struct route_match {
 void route_find(const char *path, size_t path_length, struct route_match *match);
 
 const char *route_name(enum route route);
+
+/* The most bytes that its body may have. */
+size_t route_body_max(enum route route);
+
+/* What its body may be, with ", " between types. */
+const char *route_media_types(enum route route);
 
 /* For the header Allow. */
 const char *route_allow(enum route route);

@@ -28,6 +28,8 @@ static const char *const known_names[] = {
     "expectedBalanceAtLeast",
 };
 
+enum { KNOWN_NAMES = sizeof(known_names) / sizeof(known_names[0]) };
+
 bool transaction_request_kind(const struct json_object *object, const char *name,
                               enum florin_command_kind *kind, struct request_fault *fault)
 {
@@ -142,18 +144,29 @@ static bool apply_if_match(struct transaction_request *request,
     return true;
 }
 
+static bool parse_members(struct transaction_request *request, const struct json_object *object,
+                          struct request_fault *fault)
+{
+    memset(request, 0, sizeof(*request));
+    return parse_type(request, object, fault) && parse_amount(request, object, fault) &&
+           parse_version(request, object, fault) && parse_expected_balance(request, object, fault);
+}
+
+bool transaction_request_take(struct transaction_request *request, const struct json_object *object,
+                              const struct json_names *besides, struct request_fault *fault)
+{
+    return json_object_check(object, known_names, KNOWN_NAMES, besides, fault) &&
+           parse_members(request, object, fault);
+}
+
 bool transaction_request_parse(struct transaction_request *request, const char *body,
                                size_t body_length, const struct request_headers *headers,
                                struct request_fault *fault)
 {
     struct json_object object;
-    memset(request, 0, sizeof(*request));
-    if (!json_object_parse(&object, body, body_length, known_names,
-                           sizeof(known_names) / sizeof(known_names[0]), fault))
+    if (!json_object_parse(&object, body, body_length, known_names, KNOWN_NAMES, fault))
         return false;
-    bool parsed = parse_type(request, &object, fault) && parse_amount(request, &object, fault) &&
-                  parse_version(request, &object, fault) &&
-                  parse_expected_balance(request, &object, fault);
+    bool parsed = parse_members(request, &object, fault);
     json_object_free(&object);
     return parsed && apply_if_match(request, headers, fault);
 }

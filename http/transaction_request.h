@@ -48,6 +48,10 @@ __attribute__((warn_unused_result)) bool transaction_request_kind(const struct j
                                                                   const char *name,
                                                                   enum florin_command_kind *kind,
                                                                   struct request_fault *fault);
+/* From an item of a batch, which has more members: no headers stand for any. */
+__attribute__((warn_unused_result)) bool
+transaction_request_take(struct transaction_request *request, const struct json_object *object,
+                         const struct json_names *besides, struct request_fault *fault);
 
 /* What the client calls a field that the engine speaks of. */
 const char *transaction_request_field(enum florin_field field,

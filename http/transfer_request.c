@@ -35,6 +35,14 @@ static bool parse_members(struct transfer_request *request, const struct json_ob
     return true;
 }
 
+bool transfer_request_take(struct transfer_request *request, const struct json_object *object,
+                           const struct json_names *besides, struct request_fault *fault)
+{
+    return json_object_check(object, known_names, sizeof(known_names) / sizeof(known_names[0]),
+                             besides, fault) &&
+           parse_members(request, object, fault);
+}
+
 bool transfer_request_parse(struct transfer_request *request, const char *body, size_t body_length,
                             const struct request_headers *headers, struct request_fault *fault)
 {

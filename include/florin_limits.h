@@ -59,6 +59,15 @@ enum {
 
     /* Bytes of a request body. The largest useful one today is an account with metadata. */
     FLORIN_BODY_MAX = 64 * 1024,
+    /* Items of one batch: a full group of 8192 records of 128 bytes. */
+    FLORIN_BATCH_ITEMS_MAX = 8192,
+    /* Bytes of a batch's body: as many items of 256 bytes, written out in JSON. Its copy and the
+     * search for its items are what the memory and the time of a batch are. */
+    FLORIN_BATCH_BODY_MAX = 2 * 1024 * 1024,
+    /* Bytes of one JSON item: an id and a key at their longest, each byte escaped to six, twice. */
+    FLORIN_BATCH_ITEM_BYTES_MAX = 4096,
+    /* Batches that one worker has accepted and not yet answered. */
+    FLORIN_BATCHES_MAX = 64,
     /* Nesting of a request body: objects within metadata; the API itself needs one. */
     FLORIN_JSON_DEPTH_MAX = 8,
 };

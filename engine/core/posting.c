@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "money.h"
+#include "reversal.h"
 
 __extension__ typedef __int128 wide; /* 64 amounts add up in it */
 
@@ -137,7 +138,9 @@ static void judge_leg(struct posting *posting, uint8_t number, struct posting_de
         worsen(decision, FLORIN_ACCOUNT_NOT_FOUND, FLORIN_FIELD_ACCOUNT, number);
         return;
     }
-    if (!to_minor(posting, account, leg->amount, leg->amount_scale, &leg->amount_minor))
+    if (posting->kind == FLORIN_REVERSE)
+        leg->amount_minor = leg->amount; /* what is left, in minor units */
+    else if (!to_minor(posting, account, leg->amount, leg->amount_scale, &leg->amount_minor))
         worsen(decision, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, number);
     if (leg->has_expected_balance) {
         if (!to_minor(posting, account, leg->expected_balance, leg->expected_balance_scale, &least))
@@ -156,7 +159,7 @@ static void judge_leg(struct posting *posting, uint8_t number, struct posting_de
                FLORIN_FIELD_EXPECTED_VERSION, number);
 }
 
-static bool same_currency(const struct posting *posting, uint8_t left, uint8_t right)
+bool posting_same_currency(const struct posting *posting, uint8_t left, uint8_t right)
 {
     const struct posting_account *a = &posting->accounts[posting->legs[left].account];
     const struct posting_account *b = &posting->accounts[posting->legs[right].account];
@@ -169,7 +172,7 @@ static bool is_balanced(const struct posting *posting, uint8_t number)
     wide sum = 0;
     for (uint8_t i = 0; i < posting->leg_count; i++) {
         const struct posting_leg *leg = &posting->legs[i];
-        if (same_currency(posting, i, number))
+        if (posting_same_currency(posting, i, number))
             sum += leg->direction == FLORIN_CREDIT ? (wide)leg->amount_minor
                                                    : -(wide)leg->amount_minor;
     }
@@ -184,7 +187,7 @@ static void judge_currencies(const struct posting *posting, struct posting_decis
                 worsen(decision, FLORIN_UNBALANCED, FLORIN_FIELD_LEGS, i);
         }
     } else if ((posting->kind == FLORIN_TRANSFER || posting->kind == FLORIN_CAPTURE) &&
-               posting->leg_count > 1 && !same_currency(posting, 0, 1)) {
+               posting->leg_count > 1 && !posting_same_currency(posting, 0, 1)) {
         worsen(decision, FLORIN_CURRENCY_MISMATCH, FLORIN_FIELD_TO, 1);
     }
 }
@@ -208,56 +211,13 @@ static void judge_hold(struct posting *posting, struct posting_decision *decisio
         worsen(decision, FLORIN_HOLD_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
 }
 
-/* What the legs from the first to this one, of one direction and currency, add up to. */
-static uint64_t sum_up_to(const struct posting *posting, uint8_t number)
-{
-    uint64_t sum = 0;
-    for (uint8_t i = 0; i <= number; i++) {
-        const struct posting_leg *leg = &posting->legs[i];
-        if (leg->direction == posting->legs[number].direction && same_currency(posting, i, number))
-            sum += (uint64_t)leg->amount;
-    }
-    return sum;
-}
-
-static uint64_t scale(uint64_t amount, uint64_t part, uint64_t whole)
-{
-    __extension__ typedef unsigned __int128 product;
-    return (uint64_t)((product)amount * part / whole);
-}
-
-/* A part of what is left: of every leg the same part, in whole minor units. Of each currency and
- * direction the legs up to each one give together the exact part, rounded down; a leg gives what
- * that is more than the legs before it. So both sides of a currency give the same, a leg never
- * gives more than it has, and parts of what is left add up to the whole.
- *
- * (The sum of 64 amounts may exceed 64 bits only where the balances could not hold them.) */
 static void judge_reversal(struct posting *posting, struct posting_decision *decision)
 {
-    const struct posting_account *home = &posting->accounts[posting->legs[0].account];
-    int64_t left = posting->legs[0].amount;
-    int64_t asked = posting->asked;
     if (posting->kind != FLORIN_REVERSE)
         return;
-    if (posting->asked_is_decimal) {
-        const struct money_decimal decimal = {asked, posting->asked_scale};
-        if (!money_to_minor(decimal, home->currency.exponent, &asked)) {
-            worsen(decision, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, 0);
-            return;
-        }
-    }
-    if (asked == 0)
-        asked = left;
-    if (left == 0 || asked > left) {
-        worsen(decision, FLORIN_REVERSAL_EXCEEDED, FLORIN_FIELD_AMOUNT, 0);
-        return;
-    }
-    for (uint8_t i = 0; i < posting->leg_count; i++) {
-        uint64_t sum = sum_up_to(posting, i);
-        uint64_t before = sum - (uint64_t)posting->legs[i].amount;
-        posting->legs[i].amount_minor = (int64_t)(scale(sum, (uint64_t)asked, (uint64_t)left) -
-                                                  scale(before, (uint64_t)asked, (uint64_t)left));
-    }
+    enum florin_status status = reversal_split(posting);
+    if (status != FLORIN_APPLIED)
+        worsen(decision, status, FLORIN_FIELD_AMOUNT, 0);
 }
 
 /* What the account may not fall below: a capture frees its own hold first. */
@@ -340,7 +300,7 @@ enum florin_field posting_field(enum florin_status status)
 int64_t posting_refused_balance(const struct posting *posting,
                                 const struct posting_decision *decision)
 {
-    return same_currency(posting, 0, decision->leg)
+    return posting_same_currency(posting, 0, decision->leg)
                ? posting->accounts[posting->legs[decision->leg].account].balance_minor
                : 0;
 }
@@ -377,6 +337,8 @@ void posting_record(const struct posting *posting, const struct posting_decision
         record->detail = refused->version;
         record->detail_minor = posting_refused_balance(posting, decision);
         record->refused_leg = decision->leg;
+        if (posting->kind == FLORIN_REVERSE)
+            record->amount_minor = posting->asked_minor;
         return;
     }
     if (posting->kind == FLORIN_REVERSE) {

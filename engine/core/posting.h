@@ -87,7 +87,7 @@ struct posting {
      * transaction */
     int64_t asked;
     uint8_t asked_scale;
-    bool asked_is_decimal;
+    int64_t asked_minor; /* set by posting_decide() */
     /* and what was reversed before; set by the home shard */
     uint32_t reversals;
     int64_t reversed_minor;
@@ -126,6 +126,9 @@ uint64_t posting_request(const struct florin_command *command);
 
 /* Needs the state of every account, and the hold's. */
 struct posting_decision posting_decide(struct posting *posting);
+
+/* Whether the accounts of two legs are of one currency. */
+bool posting_same_currency(const struct posting *posting, uint8_t left, uint8_t right);
 
 /* What a refusal that is remembered speaks of. */
 enum florin_field posting_field(enum florin_status status);

@@ -78,8 +78,10 @@ static size_t legs_of_pair(const struct florin_command *command, struct florin_l
         .amount_scale = command->amount_scale,
         .expected_version = command->expected_to_version,
     };
-    /* A hold or a void has no use for `to`, and nobody has checked it there. */
-    return posting_is(command->kind) && command->to_length > 0 ? 2 : 1;
+    /* A hold, a void or a reversal has no use for `to`, and nobody has checked it there. */
+    return posting_is(command->kind) && command->kind != FLORIN_REVERSE && command->to_length > 0
+               ? 2
+               : 1;
 }
 
 static bool has_own_legs(enum florin_command_kind kind)
@@ -112,13 +114,18 @@ void posting_init(struct posting *posting, const struct florin_command *command,
         memcpy(posting->key, command->key, command->key_length);
     posting->asked = command->amount_minor;
     posting->asked_scale = command->amount_scale;
-    posting->asked_is_decimal = command->amount_is_decimal;
-    if (command->kind == FLORIN_REVERSE)
-        posting->amount_is_decimal = false; /* its legs come from a record */
     posting->leg_count = 0;
     posting->account_count = 0;
     for (size_t i = 0; i < count; i++)
         take_leg(posting, secret, &legs[i]);
+    if (command->kind == FLORIN_REVERSE) {
+        /* Its legs come from a record; its conditions are of the first leg's account. */
+        (void)legs_of_pair(command, pair);
+        posting->legs[0].expected_version = pair[0].expected_version;
+        posting->legs[0].has_expected_balance = pair[0].has_expected_balance;
+        posting->legs[0].expected_balance = pair[0].expected_balance_minor;
+        posting->legs[0].expected_balance_scale = pair[0].expected_balance_scale;
+    }
 }
 
 void posting_command(const struct posting *posting, struct florin_leg legs[FLORIN_LEGS_MAX],
@@ -152,24 +159,19 @@ void posting_command(const struct posting *posting, struct florin_leg legs[FLORI
         .as_admin = posting->as_admin,
         .target_id = posting->target_id,
     };
-    if (posting->kind == FLORIN_REVERSE) {
-        command->amount_minor = posting->asked;
-        command->amount_scale = posting->asked_scale;
-        command->amount_is_decimal = posting->asked_is_decimal;
-        return;
-    }
-    if (has_own_legs(posting->kind)) {
+    bool is_reversal = posting->kind == FLORIN_REVERSE;
+    if (has_own_legs(posting->kind) && !is_reversal) {
         command->legs = legs;
         command->leg_count = posting->leg_count;
         return;
     }
-    command->amount_minor = legs[0].amount_minor;
-    command->amount_scale = legs[0].amount_scale;
+    command->amount_minor = is_reversal ? posting->asked : legs[0].amount_minor;
+    command->amount_scale = is_reversal ? posting->asked_scale : legs[0].amount_scale;
     command->expected_version = legs[0].expected_version;
     command->has_expected_balance = legs[0].has_expected_balance;
     command->expected_balance_minor = legs[0].expected_balance_minor;
     command->expected_balance_scale = legs[0].expected_balance_scale;
-    if (posting->leg_count > 1) {
+    if (posting->leg_count > 1 && !is_reversal) {
         command->to = legs[1].account;
         command->to_length = legs[1].account_length;
         command->expected_to_version = legs[1].expected_version;

@@ -25,7 +25,8 @@
  *     refused_leg is one that a posting can have. The amount is as asked: a capture, reversal or
  *     void may have asked for all there is, with 0;
  *  3. expire: applied, no key, no request;
- *  4. each leg has a valid id, a direction, an amount > 0, a version, and money in range;
+ *  4. each leg has a valid id, a direction, an amount > 0 (of a reversal >= 0: a part may be
+ * nothing for a small leg), a version, and money in range;
  *  5. what is held is >= 0, and taking it from the balance stays in range.
  */
 #include "record_internal.h"

@@ -53,6 +53,14 @@ void endpoint_destroy(struct endpoint *endpoint)
     free(endpoint);
 }
 
+bool endpoint_has_ample_room(struct endpoint *endpoint, unsigned worker,
+                             const struct florin_command *command)
+{
+    struct endpoint_link *link = &endpoint->links[worker];
+    return link->answer_bytes <= link->answers.capacity / 4 * 3 &&
+           ring_has_ample_room(&link->requests, message_command_bytes(command));
+}
+
 bool endpoint_send(struct endpoint *endpoint, unsigned worker, const struct florin_command *command,
                    uint64_t account_hash, uint64_t submitted_ns)
 {

@@ -61,6 +61,11 @@ void *endpoint_reserve_posting(struct endpoint *endpoint, unsigned worker, size_
 bool endpoint_send(struct endpoint *endpoint, unsigned worker, const struct florin_command *command,
                    uint64_t account_hash, uint64_t submitted_ns);
 
+/* Whether endpoint_send() would leave a quarter of the rings for others: asked by those who send in
+ * bulk. */
+bool endpoint_has_ample_room(struct endpoint *endpoint, unsigned worker,
+                             const struct florin_command *command);
+
 /* true: there was something new for that worker; wake it. */
 bool endpoint_publish(struct endpoint *endpoint, unsigned worker);
 

@@ -25,6 +25,9 @@
 /* A file ends with a frame, so that it may have as many keys more as one frame has records. */
 enum { FRAME_RECORDS_MAX = FLORIN_GROUP_BYTES_MAX / RECORD_FIXED_BYTES + 1 };
 
+/* A client's, and that of a reversal. */
+enum { KEYS_OF_RECORD_MAX = 2 };
+
 struct key_place {
     uint64_t high;
     uint64_t low;
@@ -158,16 +161,16 @@ static int write_file(const struct gathering *gathering, const struct key_file_p
     return error;
 }
 
-/* With room for the keys of a whole file, or of all records up to `to_lsn` if these are fewer: a
- * checkpoint of a quiet ledger needs a handful. */
+/* With room for the keys of a whole file, or of all records up to `to_lsn`, two each, if these are
+ * fewer: a checkpoint of a quiet ledger needs a handful. */
 static int gathering_init(struct gathering *gathering, const struct key_archive *archive,
                           uint64_t to_lsn)
 {
     uint64_t before = archive_current(archive)->filters.to_lsn;
     size_t max = (size_t)archive->keys_per_file + FRAME_RECORDS_MAX;
     assert(before < to_lsn);
-    if (to_lsn - before < max)
-        max = (size_t)(to_lsn - before);
+    if (to_lsn - before < max / KEYS_OF_RECORD_MAX)
+        max = (size_t)(to_lsn - before) * KEYS_OF_RECORD_MAX;
     *gathering = (struct gathering){
         .secret = archive->secret,
         .answers = malloc(max * sizeof(*gathering->answers)),

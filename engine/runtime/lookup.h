@@ -58,6 +58,7 @@ struct lookup {
     enum shard_lookup kind;
     uint64_t lsn;
     struct hash128 digest;
+    bool steps_aside;        /* it lets those behind it go first */
     bool is_reversal;        /* it asks for a transaction's next reversal */
     uint64_t filters_to_lsn; /* of the shard's filters then */
     /* the reader's answer */
@@ -91,6 +92,12 @@ struct lookups {
 int lookups_init(struct lookups *lookups, uint32_t claims_max);
 void lookups_deinit(struct lookups *lookups);
 
+/* Whether as many more as that would leave a quarter free, for commands that come one by one. */
+static inline bool lookups_have_ample_room(const struct lookups *lookups, uint32_t count)
+{
+    return lookups->count - lookups->claim_count + count <= LOOKUPS_MAX / 4 * 3;
+}
+
 static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
 {
     return &lookups->pool[number];
@@ -102,18 +109,18 @@ bool lookups_stand_before(const struct lookups *lookups, uint64_t account_hash);
 /* Whether nobody of the same account stands before this one. */
 bool lookups_is_first(const struct lookups *lookups, int32_t number);
 
-/* Whether `count` more commands find a place. */
-static inline bool lookups_have_room(const struct lookups *lookups, uint32_t count)
-{
-    return lookups->count - lookups->claim_count + count <= LOOKUPS_MAX;
-}
-
 /* Appends a copy of a command, WAITING. NULL: all places are taken. */
 struct lookup *lookups_add(struct lookups *lookups, const struct florin_command *command,
                            uint64_t account_hash, uint64_t deadline_ns);
 
 /* Appends a claim that waits for an account. There is room for all. */
 void lookups_add_claim(struct lookups *lookups, uint32_t claim, uint64_t account_hash);
+
+/* Whether a claim of the same account stands behind this one. */
+bool lookups_claim_stands_behind(const struct lookups *lookups, int32_t number);
+
+/* Lets all others go first; `before` is the one before it, or LOOKUP_NONE. */
+void lookups_step_aside(struct lookups *lookups, int32_t before, int32_t number);
 
 /* Takes it out of the list; `before` is the one before it, or LOOKUP_NONE. */
 void lookups_remove(struct lookups *lookups, int32_t before, int32_t number);

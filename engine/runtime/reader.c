@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/core/reversal.h"
 #include "key_archive.h"
 #include "ledger_state.h"
 #include "reader.h"
@@ -27,6 +28,16 @@ struct reader_queue {
     uint64_t size;
 };
 
+/* The frame that was read last, which is often the next one, too: a batch that is sent again looks
+ * up all records of a frame. Valid until the next call of the log's reader. */
+struct reader_frame {
+    bool is_there;
+    struct log_frame frame;
+    /* The record behind the one that was decoded last. */
+    uint64_t next_lsn;
+    size_t next_offset;
+};
+
 struct reader {
     /* set at creation, then read-only */
     struct florin *ledger;
@@ -35,6 +46,7 @@ struct reader {
 
     /* the reader's */
     struct log_reader *log;
+    struct reader_frame last;
 
     /* under the mutex */
     pthread_mutex_t mutex;
@@ -85,18 +97,47 @@ static void note_other(struct lookup *lookup)
     key->others[key->other_count++] = lookup->lsn;
 }
 
-/* The record `lsn` of a frame. false: the frame's records are not what its header says. */
-static bool record_of_frame(const struct log_frame *frame, uint64_t lsn, struct record *record)
+static bool frame_holds(const struct reader_frame *last, uint64_t lsn)
 {
-    size_t offset = 0;
-    if (lsn < frame->header.first_lsn || lsn > frame->header.last_lsn)
-        return false;
-    for (uint64_t at = frame->header.first_lsn; at <= lsn; at++) {
-        size_t size =
-            record_decode(frame->payload + offset, frame->header.payload_length - offset, record);
+    return last->is_there && lsn >= last->frame.header.first_lsn &&
+           lsn <= last->frame.header.last_lsn;
+}
+
+/* Reads the frame that holds a record, unless it is the last one. 0, -ENODATA, -EBADMSG, -errno. */
+static int read_frame(struct reader *reader, uint64_t lsn, struct log_fault *fault)
+{
+    struct reader_frame *last = &reader->last;
+    uint64_t durable = log_durable_lsn(reader->ledger->log);
+    assert(lsn <= durable);
+    if (frame_holds(last, lsn))
+        return 0;
+    last->is_there = false;
+    int error = log_reader_seek(reader->log, lsn, durable, fault);
+    if (error == 0)
+        error = log_reader_next(reader->log, durable, &last->frame, fault);
+    if (error != 0)
+        return error;
+    last->is_there = true;
+    last->next_lsn = last->frame.header.first_lsn;
+    last->next_offset = 0;
+    return frame_holds(last, lsn) ? 0 : -EBADMSG;
+}
+
+/* The record `lsn` of the last frame, which holds it. false: the frame's records are not what its
+ * header says. */
+static bool record_of_frame(struct reader_frame *last, uint64_t lsn, struct record *record)
+{
+    const struct log_frame *frame = &last->frame;
+    if (lsn < last->next_lsn) {
+        last->next_lsn = frame->header.first_lsn;
+        last->next_offset = 0;
+    }
+    for (; last->next_lsn <= lsn; last->next_lsn++) {
+        size_t size = record_decode(frame->payload + last->next_offset,
+                                    frame->header.payload_length - last->next_offset, record);
         if (size == 0)
             return false;
-        offset += size;
+        last->next_offset += size;
     }
     return true;
 }
@@ -107,13 +148,8 @@ static int read_record(struct reader *reader, uint64_t lsn, struct record *recor
 {
     struct florin *ledger = reader->ledger;
     struct log_fault fault = {0};
-    struct log_frame frame;
-    uint64_t durable = log_durable_lsn(ledger->log);
-    assert(lsn <= durable);
-    int error = log_reader_seek(reader->log, lsn, durable, &fault);
-    if (error == 0)
-        error = log_reader_next(reader->log, durable, &frame, &fault);
-    if (error == 0 && !record_of_frame(&frame, lsn, record))
+    int error = read_frame(reader, lsn, &fault);
+    if (error == 0 && !record_of_frame(&reader->last, lsn, record))
         error = -EBADMSG;
     if (error != 0 && error != -ENODATA) {
         /* an I/O error comes without a place */
@@ -164,31 +200,6 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
 
 /* --- reversals ------------------------------------------------------------------------------- */
 
-/* All legs of a record, the own one first; returns how many. */
-static uint8_t legs_of_record(const struct record *record, struct florin_leg legs[FLORIN_LEGS_MAX])
-{
-    enum florin_direction own = (enum florin_direction)record->direction;
-    if (record->kind == FLORIN_DEPOSIT)
-        own = FLORIN_CREDIT;
-    else if (record->kind == FLORIN_WITHDRAW)
-        own = FLORIN_DEBIT;
-    legs[0] = (struct florin_leg){.account = record->id,
-                                  .account_length = record->id_length,
-                                  .direction = own,
-                                  .amount_minor = record->amount_minor};
-    const uint8_t *at = record->leg_bytes;
-    uint8_t count = 1;
-    for (uint8_t i = 0; i < record->leg_count; i++) {
-        struct record_leg leg;
-        at = record_next_leg(at, &leg);
-        legs[count++] = (struct florin_leg){.account = leg.id,
-                                            .account_length = leg.id_length,
-                                            .direction = (enum florin_direction)leg.direction,
-                                            .amount_minor = leg.amount_minor};
-    }
-    return count;
-}
-
 /* Gives the waiting command the legs of the transaction that it reverses, turned round. */
 static void give_legs(struct lookup *lookup, const struct record *record)
 {
@@ -198,9 +209,7 @@ static void give_legs(struct lookup *lookup, const struct record *record)
     memcpy(bytes, lookup->message, sizeof(bytes));
     message_get_command(bytes, &message);
     message.command.legs = legs;
-    message.command.leg_count = legs_of_record(record, legs);
-    for (uint8_t i = 0; i < message.command.leg_count; i++)
-        legs[i].direction = legs[i].direction == FLORIN_CREDIT ? FLORIN_DEBIT : FLORIN_CREDIT;
+    message.command.leg_count = reversal_legs(record, legs);
     message_put_command(lookup->message, &message.command, message.account_hash,
                         message.submitted_ns);
 }
@@ -208,19 +217,12 @@ static void give_legs(struct lookup *lookup, const struct record *record)
 /* Takes an earlier reversal off them. false: its legs are others. */
 static bool take_off(struct lookup *lookup, const struct record *record)
 {
-    struct florin_leg taken[FLORIN_LEGS_MAX];
     uint8_t bytes[LOOKUP_MESSAGE_BYTES];
     struct message_command message;
     memcpy(bytes, lookup->message, sizeof(bytes));
     message_get_command(bytes, &message);
-    uint8_t count = legs_of_record(record, taken);
-    if (count != message.command.leg_count)
+    if (!reversal_take_off(message.legs, message.command.leg_count, record))
         return false;
-    for (uint8_t i = 0; i < count; i++) {
-        if (taken[i].amount_minor > message.legs[i].amount_minor)
-            return false;
-        message.legs[i].amount_minor -= taken[i].amount_minor;
-    }
     message_put_command(lookup->message, &message.command, message.account_hash,
                         message.submitted_ns);
     lookup->found.reversals++;

@@ -21,7 +21,9 @@ int waiters_init(struct waiters *waiters)
     waiters->pool = calloc(FLORIN_WAITERS_MAX, sizeof *waiters->pool);
     waiters->batches = calloc(WAITERS_BATCHES_MAX, sizeof *waiters->batches);
     waiters->texts = calloc(FLORIN_WAITERS_MAX, FLORIN_METADATA_MAX);
-    if (waiters->pool == NULL || waiters->batches == NULL || waiters->texts == NULL) {
+    waiters->versions = calloc(WAITERS_VERSIONS, sizeof *waiters->versions);
+    if (waiters->pool == NULL || waiters->batches == NULL || waiters->texts == NULL ||
+        waiters->versions == NULL) {
         waiters_deinit(waiters);
         return -ENOMEM;
     }
@@ -36,8 +38,10 @@ void waiters_deinit(struct waiters *waiters)
     free(waiters->batches);
     free(waiters->texts);
     waiters->texts = NULL;
+    free(waiters->versions);
     waiters->pool = NULL;
     waiters->batches = NULL;
+    waiters->versions = NULL;
 }
 
 void waiters_keep_metadata(struct waiters *waiters, int32_t number)
@@ -94,6 +98,7 @@ int32_t waiter_list_pop(struct waiters *waiters, struct waiter_list *list)
 static void append_unanswered(struct waiters *waiters, struct waiter_batch *batch, int32_t number)
 {
     waiters->pool[number].answered = false;
+    waiters->versions_known = false;
     waiter_list_append(waiters, &batch->list, number);
     waiters->unanswered++;
 }
@@ -173,6 +178,7 @@ void waiters_note(struct waiters *waiters, uint32_t promised, uint32_t account_s
     note->staged = true;
     struct waiter_batch *batch =
         is_staged ? &waiters->staging : batch_of(waiters, lsn, deadline_ns);
+    waiters->versions_known = false;
     waiter_list_append(waiters, &batch->notes, number);
 }
 
@@ -191,6 +197,7 @@ int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)
             int32_t number = waiter_list_pop(waiters, &oldest->list);
             if (number == WAITER_NONE)
                 break;
+            waiters->versions_known = false;
             if (!waiters->pool[number].answered) {
                 waiters->unanswered--;
                 return number;
@@ -198,8 +205,10 @@ int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)
             waiters_give_back(waiters, number);
         }
         int32_t note;
-        while ((note = waiter_list_pop(waiters, &oldest->notes)) != WAITER_NONE)
+        while ((note = waiter_list_pop(waiters, &oldest->notes)) != WAITER_NONE) {
+            waiters->versions_known = false;
             waiters_give_back(waiters, note);
+        }
         waiters->batch_first = (waiters->batch_first + 1) % WAITERS_BATCHES_MAX;
         waiters->batch_count--;
     }
@@ -250,26 +259,57 @@ uint64_t waiters_next_deadline(const struct waiters *waiters)
     return waiters->staging.deadline_ns;
 }
 
-/* Lowers *version to the one before the oldest applied record of the account in the list. */
-static void lower_version(const struct waiters *waiters, const struct waiter_list *list,
-                          uint32_t account_slot, uint64_t *version)
+/* The account's entry, or the free one where it belongs. */
+static struct waiter_version *find_version(const struct waiters *waiters, uint32_t account_slot)
+{
+    uint32_t place = account_slot * UINT32_C(2654435769) % WAITERS_VERSIONS;
+    struct waiter_version *entry = &waiters->versions[place];
+    while (entry->generation == waiters->versions_generation &&
+           entry->account_slot != account_slot) {
+        place = (place + 1) % WAITERS_VERSIONS;
+        entry = &waiters->versions[place];
+    }
+    return entry;
+}
+
+static void note_versions(struct waiters *waiters, const struct waiter_list *list)
 {
     for (int32_t i = list->head; i != WAITER_NONE; i = waiters->pool[i].next) {
         const struct waiter *waiter = &waiters->pool[i];
-        if (waiter->account_slot == account_slot && waiter->staged &&
-            waiter->result.status == FLORIN_APPLIED && waiter->result.version <= *version)
-            *version = waiter->result.version - waiter->raised;
+        if (!waiter->staged || waiter->result.status != FLORIN_APPLIED)
+            continue;
+        struct waiter_version *entry = find_version(waiters, waiter->account_slot);
+        uint64_t version = waiter->result.version - waiter->raised;
+        if (entry->generation == waiters->versions_generation && entry->version <= version)
+            continue;
+        *entry = (struct waiter_version){.account_slot = waiter->account_slot,
+                                         .generation = waiters->versions_generation,
+                                         .version = version};
     }
 }
 
-uint64_t waiters_durable_version(const struct waiters *waiters, uint32_t account_slot,
-                                 uint64_t version)
+static void learn_versions(struct waiters *waiters)
 {
-    for (uint32_t place = 0; place < waiters->batch_count; place++) {
-        lower_version(waiters, &batch_at(waiters, place)->list, account_slot, &version);
-        lower_version(waiters, &batch_at(waiters, place)->notes, account_slot, &version);
+    waiters->versions_generation++;
+    if (waiters->versions_generation == 0) {
+        /* so old that entries of the generation may be left */
+        memset(waiters->versions, 0, WAITERS_VERSIONS * sizeof *waiters->versions);
+        waiters->versions_generation = 1;
     }
-    lower_version(waiters, &waiters->staging.list, account_slot, &version);
-    lower_version(waiters, &waiters->staging.notes, account_slot, &version);
-    return version;
+    for (uint32_t place = 0; place < waiters->batch_count; place++) {
+        note_versions(waiters, &batch_at(waiters, place)->list);
+        note_versions(waiters, &batch_at(waiters, place)->notes);
+    }
+    note_versions(waiters, &waiters->staging.list);
+    note_versions(waiters, &waiters->staging.notes);
+    waiters->versions_known = true;
+}
+
+uint64_t waiters_durable_version(struct waiters *waiters, uint32_t account_slot, uint64_t version)
+{
+    if (!waiters->versions_known)
+        learn_versions(waiters);
+    const struct waiter_version *entry = find_version(waiters, account_slot);
+    bool waits = entry->generation == waiters->versions_generation;
+    return waits && entry->version < version ? entry->version : version;
 }

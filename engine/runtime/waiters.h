@@ -62,6 +62,18 @@ struct waiter_batch {
     int32_t answered;         /* the last one of the list that has expired, or WAITER_NONE */
 };
 
+/* The version of an account before the oldest of its records that wait. */
+struct waiter_version {
+    uint32_t account_slot;
+    uint32_t generation; /* of waiters.versions_generation, else the entry is free */
+    uint64_t version;
+};
+
+enum {
+    /* Entries of the table of versions: at most half are taken. A power of two. */
+    WAITERS_VERSIONS = 2 * FLORIN_WAITERS_MAX,
+};
+
 struct waiters {
     struct waiter *pool;
     char *texts;       /* FLORIN_METADATA_MAX for each of the pool */
@@ -75,6 +87,11 @@ struct waiters {
     uint32_t batch_count;
     struct waiter_list done;
     uint64_t foreign_lsn; /* the newest record of another worker that was waited for */
+    /* Made when it is asked for, so that many answers at once (a deadline, a failed disk, a batch)
+     * do not walk over all waiters each. */
+    struct waiter_version *versions;
+    uint32_t versions_generation;
+    bool versions_known; /* nothing has changed since */
 };
 
 /* 0 or -ENOMEM. */
@@ -143,7 +160,6 @@ uint64_t waiters_next_deadline(const struct waiters *waiters);
 
 /* The version that an account would have if nothing of what waits became durable; `version` when
  * nothing of the account waits. */
-uint64_t waiters_durable_version(const struct waiters *waiters, uint32_t account_slot,
-                                 uint64_t version);
+uint64_t waiters_durable_version(struct waiters *waiters, uint32_t account_slot, uint64_t version);
 
 #endif

@@ -24,9 +24,6 @@
 #include "worker_internal.h"
 
 enum {
-    /* Commands whose tables are prefetched together: covers a memory latency of ~100 ns with
-     * some ten misses under way. */
-    WORKER_WINDOW = 16,
     /* Commands taken from one endpoint a round, so that completions are seen every
      * half millisecond under full load. */
     WORKER_TAKE_MAX = 1024,
@@ -34,7 +31,7 @@ enum {
     WORKER_RETRY_MS = 10,
 };
 
-static void assert_owner(const struct worker *worker)
+void worker_assert_owner(const struct worker *worker)
 {
     assert(worker->attached);
     assert(pthread_equal(worker->thread, pthread_self()));
@@ -49,8 +46,7 @@ static int reserve(struct worker *worker, struct log_reservation *reservation)
                        reservation);
 }
 
-/* Hands the stage to the log. false: there is no room now; it stays staged. */
-static bool hand_over(struct worker *worker)
+bool worker_hand_over(struct worker *worker)
 {
     struct shard_stage *stage = &worker->shard.stage;
     if (stage->record_count == 0)
@@ -86,7 +82,7 @@ static void commit(struct worker *worker)
 
 static void feed_log(struct worker *worker)
 {
-    hand_over(worker);
+    worker_hand_over(worker);
     if (worker->commit_owed)
         commit(worker);
 }
@@ -141,12 +137,14 @@ static bool stage_room(const struct worker *worker)
     return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
 }
 
-/* Room for a window of commands that cannot be executed at once. What other threads send stays in
- * their rings without it. */
-static bool line_room(const struct worker *worker)
+/* Room for a window of commands, those included that cannot be executed at once. What other threads
+ * send stays in their rings without it, as it does while many have to be looked up: refused, a
+ * batch that is sent again would fail where it should get its first answers. */
+static bool window_room(const struct worker *worker)
 {
-    return coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
-           lookups_have_room(&worker->lookups, WORKER_WINDOW);
+    return stage_room(worker) && waiters_room(worker) &&
+           coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
+           lookups_have_ample_room(&worker->lookups, WORKER_WINDOW);
 }
 
 /* Room for a window of commands, if need be by handing over what is staged. */
@@ -154,7 +152,7 @@ static bool make_room(struct worker *worker)
 {
     if (!stage_room(worker))
         feed_log(worker);
-    return stage_room(worker) && waiters_room(worker) && line_room(worker);
+    return window_room(worker);
 }
 
 /* Takes up to a window of commands from a ring; returns how many. */
@@ -289,43 +287,16 @@ static bool has_nothing_under_way(const struct worker *worker)
              worker->participant.count == 0));
 }
 
-enum florin_status worker_submit(struct worker *worker, const struct florin_command *command)
-{
-    assert_owner(worker);
-    struct florin *ledger = worker->ledger;
-    enum ledger_state state = ledger_state(ledger);
-    assert(state != LEDGER_RECOVERING);
-    if (state != LEDGER_READY)
-        return FLORIN_NOT_COMMITTED;
-    if (!waiters_have_room(&worker->waiters, worker->self->outstanding, 1))
-        return FLORIN_QUEUE_FULL;
-
-    uint64_t hash = hash_account(&ledger->secret, command->account, command->account_length);
-    unsigned owner = ledger_owner(ledger, hash);
-    uint64_t now_ns = clock_monotonic_ns();
-    if (owner != worker->number) {
-        if (!endpoint_send(worker->self, owner, command, hash, now_ns))
-            return FLORIN_QUEUE_FULL;
-        worker->hops++;
-        return FLORIN_APPLIED;
-    }
-    if (!shard_stage_has_room(&worker->shard) && !hand_over(worker))
-        return FLORIN_QUEUE_FULL;
-    worker_execute(worker, command, hash, worker->number, clock_wall_ns(),
-                   now_ns + ledger->commit_timeout_ns);
-    return FLORIN_APPLIED;
-}
-
 void worker_round(struct worker *worker)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     inbox_sleep_end(&worker->inbox);
     struct florin *ledger = worker->ledger;
     enum ledger_state state = ledger_state(ledger);
     worker->round_state = state;
     if (state == LEDGER_RECOVERING)
         return;
-    hand_over(worker);
+    worker_hand_over(worker);
     complete_commit(worker);
     if (log_failed(ledger->log) != 0)
         ledger_fail(ledger);
@@ -380,7 +351,7 @@ static int milliseconds_until(uint64_t deadline_ns, uint64_t now_ns)
 
 int worker_wait_ms(struct worker *worker)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     inbox_sleep_begin(&worker->inbox);
     enum ledger_state state = ledger_state(worker->ledger);
     if (state != worker->round_state)
@@ -393,7 +364,7 @@ int worker_wait_ms(struct worker *worker)
     /* another worker may have completed our commit while we were awake */
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
-    bool stuck = !stage_room(worker) || !waiters_room(worker) || !line_room(worker);
+    bool stuck = !window_room(worker);
     if (keeper_wants(worker) || history_has_finished(worker))
         return 0;
     /* these need no room */
@@ -418,7 +389,8 @@ int worker_wait_ms(struct worker *worker)
     uint64_t posting_ns = worker_next_posting_ns(worker);
     if (posting_ns < deadline_ns)
         deadline_ns = posting_ns;
-    bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;
+    /* the end of a commit under way comes by the channel */
+    bool mark_wanted = worker->mark_wanted && !worker->committing && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
     if (deadline_ns == UINT64_MAX)
@@ -428,7 +400,7 @@ int worker_wait_ms(struct worker *worker)
 
 size_t worker_reap(struct worker *worker, struct florin_result *results, size_t count)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     size_t reaped = 0;
     while (reaped < count) {
         int32_t number = waiter_list_pop(&worker->waiters, &worker->waiters.done);
@@ -452,7 +424,7 @@ bool worker_is_idle(const struct worker *worker)
 
 uint64_t worker_durable_version(struct worker *worker, const char *account, size_t account_length)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     if (ledger_state(worker->ledger) == LEDGER_RECOVERING ||
         !florin_account_id_is_valid(account, account_length))
         return 0;
@@ -480,7 +452,7 @@ int worker_attach(struct worker *worker)
 
 void worker_detach(struct worker *worker)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     /* the log must learn how our last write ended, before the channel goes */
     while (worker->committing) {
         struct pollfd ended = {.fd = worker_channel_descriptor(worker), .events = POLLIN};

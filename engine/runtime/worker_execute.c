@@ -98,7 +98,9 @@ static void deliver_undecided(struct worker *worker, const struct lookup *lookup
     struct message_command message;
     message_get_command(lookup->message, &message);
     const struct florin_command *command = &message.command;
-    bool asks_for_key = lookup->kind == SHARD_LOOKUP_RECORD || lookup->kind == SHARD_LOOKUP_FILES;
+    /* The key of a command that asks for reversals is known to be new. */
+    bool asks_for_key = !lookup->is_reversal &&
+                        (lookup->kind == SHARD_LOOKUP_RECORD || lookup->kind == SHARD_LOOKUP_FILES);
     waiters_at(&worker->waiters, lookup->waiter)->result = (struct florin_result){
         .user_data = command->user_data,
         .status = asks_for_key ? FLORIN_COMMIT_UNKNOWN : FLORIN_NOT_COMMITTED,
@@ -295,13 +297,19 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
         return true;
     }
     message_get_command(lookup->message, &message);
-    if (!shard_stage_has_room(&worker->shard) || !coordinator_has_room(&worker->coordinator, 1))
+    if (!shard_stage_has_room(&worker->shard))
         return false;
     /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
     if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
         shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
+    /* Without room it waits; but it does not hold up the postings that would make room. */
+    if (answer.lookup == SHARD_LOOKUP_SHARDS && !coordinator_has_room(&worker->coordinator, 1)) {
+        int32_t number = (int32_t)(lookup - worker->lookups.pool);
+        lookup->steps_aside = lookups_claim_stands_behind(&worker->lookups, number);
+        return false;
+    }
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
         worker_begin_posting(worker, &message.command, &lookup->found, lookup->waiter,
                              lookup->deadline_ns);
@@ -364,6 +372,10 @@ void worker_serve_lookups(struct worker *worker)
             lookups_remove(lookups, before, number);
             if (is_claim)
                 worker_advance_claim(worker, claim);
+        } else if (lookup->steps_aside) {
+            lookup->steps_aside = false;
+            lookups_step_aside(lookups, before, number);
+            worker->line_moves = true;
         } else {
             before = number;
         }

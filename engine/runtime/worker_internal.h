@@ -1,4 +1,5 @@
-/* worker_internal.h - what worker.c, worker_execute.c and worker_postings.c share. Private to them.
+/* worker_internal.h - what worker.c, worker_submit.c, worker_execute.c and worker_postings.c share.
+ * Private to them.
  *
  * Thread: the worker's.
  */
@@ -12,6 +13,18 @@
 #include "florin.h"
 
 struct worker;
+
+enum {
+    /* Commands whose tables are prefetched together: covers a memory latency of ~100 ns with
+     * some ten misses under way. */
+    WORKER_WINDOW = 16,
+};
+
+/* Asserts that the calling thread is the worker's. */
+void worker_assert_owner(const struct worker *worker);
+
+/* Hands the stage to the log. false: there is no room now; it stays staged. */
+bool worker_hand_over(struct worker *worker);
 
 /* Sends a copy of a result to who asked; local ones go to `done`, which takes a place. */
 void worker_deliver_copy(struct worker *worker, unsigned endpoint,

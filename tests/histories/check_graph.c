@@ -41,6 +41,15 @@ static void add_edge(struct graph *graph, size_t from, size_t to)
     graph->edges[graph->edges_count++] = (struct edge){(uint32_t)from, (uint32_t)to};
 }
 
+/* Whether a version between two legs of one change was seen by its number: it was, but never the
+ * newest one of all that others could see. */
+static bool is_within(const struct check *check, const struct entry *sight,
+                      const struct entry *next, const struct entry *before)
+{
+    return check_event(check, sight)->kind == HISTORY_PAST && before != NULL &&
+           before->event == next->event;
+}
+
 /* The entries of an account in order. Those who saw a version stand between two changes. */
 static void add_version_edges(struct graph *graph, const struct check *check, size_t first,
                               size_t end)
@@ -57,8 +66,11 @@ static void add_version_edges(struct graph *graph, const struct check *check, si
             add_edge(graph, check->entries[change].event, entry->event);
         if (entry->is_sight)
             continue;
-        for (size_t j = sights; j < i; j++)
-            add_edge(graph, check->entries[j].event, entry->event);
+        for (size_t j = sights; j < i; j++) {
+            const struct entry *before = change == end ? NULL : &check->entries[change];
+            if (!is_within(check, &check->entries[j], entry, before))
+                add_edge(graph, check->entries[j].event, entry->event);
+        }
         change = i;
         sights = i + 1;
     }

@@ -76,7 +76,7 @@ static bool parse_member(struct history_operation *operation, const char *word)
     return true;
 }
 
-static void parse_line(struct story *story, char *line)
+void story_tell_line(struct story *story, char *line)
 {
     char *rest = NULL;
     struct history_buffer *buffer = &story->buffers[0];
@@ -116,17 +116,22 @@ static void parse_line(struct story *story, char *line)
     *history_operation(buffer, operation) = told;
 }
 
+void story_begin(struct story *story)
+{
+    for (uint32_t client = 0; client < STORY_CLIENTS; client++)
+        history_buffer_init(&story->buffers[client], client);
+}
+
 void story_tell(struct story *story, const char *text)
 {
     char copy[STORY_BYTES_MAX];
     char *rest = NULL;
     if (strlen(text) >= sizeof(copy))
         give_up(text);
-    for (uint32_t client = 0; client < STORY_CLIENTS; client++)
-        history_buffer_init(&story->buffers[client], client);
+    story_begin(story);
     memcpy(copy, text, strlen(text) + 1);
     for (char *line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-        parse_line(story, line);
+        story_tell_line(story, line);
 }
 
 void story_forget(struct story *story)

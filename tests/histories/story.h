@@ -10,7 +10,7 @@
 
 #include "histories/checker.h"
 
-enum { STORY_CLIENTS = 10, STORY_BYTES_MAX = 4096 };
+enum { STORY_CLIENTS = 65, STORY_BYTES_MAX = 4096 };
 
 struct story {
     struct history_buffer buffers[STORY_CLIENTS]; /* by client */
@@ -18,6 +18,9 @@ struct story {
 
 /* Ends the program at a line that it does not understand. */
 void story_tell(struct story *story, const char *text);
+/* The same line by line; the line is changed. */
+void story_begin(struct story *story);
+void story_tell_line(struct story *story, char *line);
 void story_forget(struct story *story);
 
 size_t story_check(const struct story *story, struct history_report *report);

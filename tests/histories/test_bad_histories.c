@@ -374,6 +374,9 @@ static const struct bad BAD[] = {
     {"half a transfer seen at one moment", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
             "c2 10-11 read a1@2=95 a2@1=100\n"},
+    {"an account seen between its two legs of one posting", HISTORY_CYCLE,
+     OPENED "c1 5-50 posting lsn=3 a1-5@2=95 a2+10@2=110 a1-5@3=90\n"
+            "c2 10-11 read a1@2=95\n"},
     {"the second half of a transfer seen before the first", HISTORY_CYCLE,
      OPENED "c1 5-50 transfer lsn=3 a1-5@2=95 a2+5@2=105\n"
             "c2 10-11 read a2@2=105\n"

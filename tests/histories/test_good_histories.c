@@ -71,6 +71,9 @@ static const struct good GOOD[] = {
      OPENED "c1 5-6 deposit lsn=3 a1+5@2=105\n"
             "c2 7-8 past a1@1=100\n"
             "c2 9-? past unanswered a1\n"},
+    {"a look at a version between two legs of one posting", 3, 0,
+     OPENED "c1 5-6 posting lsn=3 a1-5@2=95 a2+10@2=110 a1-5@3=90\n"
+            "c2 7-8 past a1@2=95\n"},
     {"a read that is as old as its invocation", 3, 0,
      OPENED "c1 5-10 deposit lsn=3 a1+5@2=105\n"
             "c2 10-90 read a1@1=100\n"},

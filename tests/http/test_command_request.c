@@ -215,8 +215,8 @@ static void flags__reach_the_command(void **state)
 {
     struct call call;
     (void)state;
-    assert_true(
-        read_call(&call, "/holds/hold1:a/void", false, (struct command_flags){true, true}, ""));
+    assert_true(read_call(&call, "/holds/hold1:a/void", false,
+                          (struct command_flags){.dry_run = true, .as_admin = true}, ""));
     assert_true(call.request.command.dry_run);
     assert_true(call.request.command.as_admin);
 }
@@ -232,10 +232,10 @@ static void flags__are_known_to_calls_that_change_something(void **state)
         {ROUTE_TRANSACTIONS, false, true, true}, {ROUTE_TRANSFERS, false, true, true},
         {ROUTE_POSTINGS, false, true, true},     {ROUTE_HOLDS, false, true, true},
         {ROUTE_CAPTURE, false, true, true},      {ROUTE_VOID, false, true, true},
-        {ROUTE_ACCOUNTS, false, true, false},    {ROUTE_ACCOUNT, false, true, false},
-        {ROUTE_ACCOUNT, true, false, false},     {ROUTE_BALANCE, true, false, false},
-        {ROUTE_WITHDRAW, false, false, false},   {ROUTE_CHECKPOINT, false, false, false},
-        {ROUTE_BACKUP, true, false, false},
+        {ROUTE_REVERSAL, false, true, true},     {ROUTE_ACCOUNTS, false, true, false},
+        {ROUTE_ACCOUNT, false, true, false},     {ROUTE_ACCOUNT, true, false, false},
+        {ROUTE_BALANCE, true, false, false},     {ROUTE_WITHDRAW, false, false, false},
+        {ROUTE_CHECKPOINT, false, false, false}, {ROUTE_BACKUP, true, false, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

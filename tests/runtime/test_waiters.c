@@ -134,6 +134,27 @@ static void waiters__know_the_durable_version_also_after_expiry(void **state)
     assert_int_equal(waiters_durable_version(waiters, 7, 6), 5);
 }
 
+/* Of thousands of accounts, some of which share a place in the table, and after every change. */
+static void waiters__know_the_durable_versions_of_many_accounts(void **state)
+{
+    enum { ACCOUNTS = 5000, SHARING = 4, STRIDE = WAITERS_VERSIONS, ROUNDS = 3, UNUSED = 3000 };
+    struct waiters *waiters = *state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < ACCOUNTS; i++) {
+            uint32_t account = i / SHARING + i % SHARING * STRIDE;
+            add_change(waiters, round * ACCOUNTS + i, account, 2 + i % SHARING + round, 100);
+            if (i % 1000 > SHARING)
+                continue;
+            assert_int_equal(waiters_durable_version(waiters, account, 9), 1 + i % SHARING);
+            assert_int_equal(waiters_durable_version(waiters, account + UNUSED, 9), 9);
+        }
+    }
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        uint32_t account = i / SHARING + i % SHARING * STRIDE;
+        assert_int_equal(waiters_durable_version(waiters, account, 9), 1 + i % SHARING);
+    }
+}
+
 static void waiters__keep_a_reserve_for_expired_answers(void **state)
 {
     struct waiters *waiters = *state;
@@ -172,6 +193,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             waiters__reader_of_what_nobody_waits_for_has_its_own_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(waiters__know_the_durable_version_also_after_expiry, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(waiters__know_the_durable_versions_of_many_accounts, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(waiters__keep_a_reserve_for_expired_answers, setup,
                                         teardown),

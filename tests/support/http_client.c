@@ -23,7 +23,8 @@ __attribute__((noreturn)) static void give_up(const char *what)
     abort();
 }
 
-static void open_socket(struct http_client *client, const struct sockaddr *address,
+/* false: nobody listens. */
+static bool open_socket(struct http_client *client, const struct sockaddr *address,
                         socklen_t length)
 {
     const struct timeval limit = {.tv_sec = HTTP_CLIENT_TIMEOUT_S};
@@ -33,17 +34,29 @@ static void open_socket(struct http_client *client, const struct sockaddr *addre
         give_up("socket");
     if (setsockopt(client->descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
         give_up("setsockopt");
-    if (connect(client->descriptor, address, length) != 0)
+    if (connect(client->descriptor, address, length) == 0)
+        return true;
+    if (errno != ECONNREFUSED && errno != ECONNRESET)
         give_up("connect");
+    close(client->descriptor);
+    return false;
 }
 
-void http_client_open(struct http_client *client, unsigned port)
+bool http_client_try_open(struct http_client *client, unsigned port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int on = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    open_socket(client, (const struct sockaddr *)&address, sizeof(address));
+    if (!open_socket(client, (const struct sockaddr *)&address, sizeof(address)))
+        return false;
     (void)setsockopt(client->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return true;
+}
+
+void http_client_open(struct http_client *client, unsigned port)
+{
+    if (!http_client_try_open(client, port))
+        give_up("connect");
 }
 
 void http_client_open_path(struct http_client *client, const char *path)
@@ -52,7 +65,8 @@ void http_client_open_path(struct http_client *client, const char *path)
     if (strlen(path) >= sizeof(address.sun_path))
         give_up("path");
     memcpy(address.sun_path, path, strlen(path) + 1);
-    open_socket(client, (const struct sockaddr *)&address, sizeof(address));
+    if (!open_socket(client, (const struct sockaddr *)&address, sizeof(address)))
+        give_up("connect");
 }
 
 void http_client_close(struct http_client *client)

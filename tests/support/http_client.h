@@ -27,6 +27,8 @@ struct http_response {
 };
 
 void http_client_open(struct http_client *client, unsigned port);
+/* false: nobody listens. */
+bool http_client_try_open(struct http_client *client, unsigned port);
 /* A UNIX socket. */
 void http_client_open_path(struct http_client *client, const char *path);
 void http_client_close(struct http_client *client);
