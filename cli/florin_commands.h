@@ -71,6 +71,10 @@ enum exit_code florin_posting(const struct florin_call *call);
 enum exit_code florin_hold(const struct florin_call *call);
 enum exit_code florin_capture(const struct florin_call *call);
 enum exit_code florin_void(const struct florin_call *call);
+enum exit_code florin_reverse(const struct florin_call *call);
+
+/* Sends a file of items in slices; running it again applies nothing twice. */
+enum exit_code florin_batch(const struct florin_call *call);
 
 enum exit_code florin_balance_then(const struct florin_call *call);
 enum exit_code florin_history(const struct florin_call *call);

@@ -23,6 +23,7 @@ static void print_movement(const struct florin_call *call, const struct remote_a
     } parts[] = {
         {"type", ""},
         {"amount", " "},
+        {"reverses", " of "},
         {"from", " from "},
         {"account", " on "},
         {"to", " to "},
@@ -134,5 +135,18 @@ enum exit_code florin_void(const struct florin_call *call)
     snprintf(path, sizeof(path), "/holds/%s/void", call->words[0]);
     json_text_init(&body, bytes, sizeof(bytes));
     json_text_raw(&body, "{}", 2);
+    return exchange_write(call, path, &body, print_movement);
+}
+
+enum exit_code florin_reverse(const struct florin_call *call)
+{
+    char path[PATH_BYTES];
+    char bytes[BODY_BYTES];
+    struct json_text body;
+    snprintf(path, sizeof(path), "/transactions/%s/reversal", call->words[0]);
+    json_text_init(&body, bytes, sizeof(bytes));
+    json_text_raw(&body, "{", 1);
+    member_text(&body, "amount", call->amount);
+    json_text_raw(&body, "}", 1);
     return exchange_write(call, path, &body, print_movement);
 }

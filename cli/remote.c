@@ -148,14 +148,17 @@ bool remote_get(struct remote *remote, const char *path, struct remote_answer *a
     return perform(remote, path, headers, answer, answer);
 }
 
-bool remote_post(struct remote *remote, const char *path, const char *key, const char *body,
-                 size_t body_length, struct remote_answer *answer)
+static bool post(struct remote *remote, const char *path, const char *content_type, const char *key,
+                 const char *body, size_t body_length, struct remote_answer *answer)
 {
     char key_header[sizeof("Idempotency-Key: ") + FLORIN_KEY_MAX];
     CURL *curl = remote->curl;
     struct curl_slist *headers = add_header(NULL, "Prefer: money=string");
     if (headers != NULL)
-        headers = add_header(headers, "Content-Type: application/json");
+        headers = add_header(headers, content_type);
+    /* curl would wait a second for a leave to send a large body. */
+    if (headers != NULL)
+        headers = add_header(headers, "Expect:");
     if (headers != NULL && key != NULL) {
         snprintf(key_header, sizeof(key_header), "Idempotency-Key: %s", key);
         headers = add_header(headers, key_header);
@@ -165,6 +168,18 @@ bool remote_post(struct remote *remote, const char *path, const char *key, const
         curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body) != CURLE_OK)
         return false;
     return perform(remote, path, headers, answer, answer);
+}
+
+bool remote_post(struct remote *remote, const char *path, const char *key, const char *body,
+                 size_t body_length, struct remote_answer *answer)
+{
+    return post(remote, path, "Content-Type: application/json", key, body, body_length, answer);
+}
+
+bool remote_post_lines(struct remote *remote, const char *path, const char *lines, size_t length,
+                       struct remote_answer *answer)
+{
+    return post(remote, path, "Content-Type: application/x-ndjson", NULL, lines, length, answer);
 }
 
 bool remote_patch(struct remote *remote, const char *path, const char *body, size_t body_length,

@@ -51,6 +51,10 @@ __attribute__((warn_unused_result)) bool remote_post(struct remote *remote, cons
                                                      size_t body_length,
                                                      struct remote_answer *answer);
 
+/* POST of lines, each a JSON object; their keys are within. */
+__attribute__((warn_unused_result)) bool remote_post_lines(struct remote *remote, const char *path,
+                                                           const char *lines, size_t length,
+                                                           struct remote_answer *answer);
 /* PATCH of a JSON body; without a key. */
 __attribute__((warn_unused_result)) bool remote_patch(struct remote *remote, const char *path,
                                                       const char *body, size_t body_length,

@@ -151,6 +151,29 @@ static void hold__is_captured_and_voided(void **state)
     expect(api, "hold holder 35.01", 1, "insufficient_balance");
 }
 
+static void reversal__of_a_part_and_of_the_rest(void **state)
+{
+    const struct api *api = *state;
+    char id[32];
+    char words[COMMAND_BYTES];
+    char expected[COMMAND_BYTES];
+    api_open_account(api, "giver", "50.00");
+    const char *output = florin(api, "transfer giver 12345 20", 0);
+    snprintf(id, sizeof(id), "%.*s", (int)strcspn(output, ":"), output);
+    snprintf(words, sizeof(words), "reverse %s 5 --key r", id);
+    snprintf(expected, sizeof(expected), ": Reversal 5.00 of %s", id);
+    expect(api, words, 0, expected);
+    expect(api, words, 0, expected);
+    snprintf(words, sizeof(words), "reverse %s 15.01", id);
+    expect(api, words, 1, "reversal_exceeded");
+    snprintf(words, sizeof(words), "reverse %s --dry-run", id);
+    expect(api, words, 0, "dry run: Reversal 15.00 of ");
+    api_assert_balance(api, "giver", "35.00 3");
+    snprintf(words, sizeof(words), "reverse %s", id);
+    expect(api, words, 0, ": Reversal 15.00 of ");
+    api_assert_balance(api, "giver", "50.00 4");
+}
+
 static void history__follows_pages_and_aligns_money(void **state)
 {
     const struct api *api = *state;
@@ -257,6 +280,7 @@ int main(void)
         cmocka_unit_test(account__is_shown_and_changed),
         cmocka_unit_test(movements__move_once_a_key_and_not_on_trial),
         cmocka_unit_test(hold__is_captured_and_voided),
+        cmocka_unit_test(reversal__of_a_part_and_of_the_rest),
         cmocka_unit_test(history__follows_pages_and_aligns_money),
         cmocka_unit_test(past__has_transactions_and_balances),
         cmocka_unit_test(keys__are_shown_when_they_are_needed),

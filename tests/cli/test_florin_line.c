@@ -41,7 +41,7 @@ static const char *const commands[] = {
     "open",   "account", "balance",    "history",    "transaction", "change",
     "reset",  "post",    "transfer",   "posting",    "hold",        "capture",
     "void",   "events",  "checkpoint", "completion", "verify",      "dump",
-    "digest", "backup",  "restore",    "repair"};
+    "digest", "backup",  "restore",    "repair",     "batch"};
 
 static void line__that_is_malformed_is_64(void **state)
 {
@@ -74,6 +74,10 @@ static void line__that_is_malformed_is_64(void **state)
         {"change a --status happy", "--status: not open"},
         {"change a --metadata [1]", "--metadata: not a JSON object"},
         {"change a --metadata {", "--metadata: not a JSON object"},
+        {"batch", "too few"},
+        {"reverse 131", "not a transaction"},
+        {"reverse txn131 much", "not a decimal"},
+        {"batch /proc", "not a file"},
         {"events now", "too many"},
         {"events --after txn1", "--after: not an LSN"},
         {"completion", "too few"},
