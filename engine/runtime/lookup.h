@@ -56,6 +56,7 @@ struct lookup {
     enum shard_lookup kind;
     uint64_t lsn;
     struct hash128 digest;
+    uint64_t filters_to_lsn; /* of the shard's filters then */
     /* the reader's answer */
     struct shard_found found;
     int error; /* -errno: it could not be looked up */

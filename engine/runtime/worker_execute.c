@@ -198,6 +198,7 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
     lookup->kind = answer->lookup;
     lookup->lsn = answer->lookup_lsn;
     lookup->digest = answer->lookup_digest;
+    lookup->filters_to_lsn = worker->shard.key_filters->to_lsn;
     switch (answer->lookup) {
     case SHARD_LOOKUP_FILES:
         read_lookup(worker, lookup);
@@ -272,7 +273,10 @@ void worker_execute_again(struct worker *worker, const struct florin_command *co
 {
     uint64_t hash =
         hash_account(&worker->ledger->secret, command->account, command->account_length);
-    (void)wait_in_line(worker, command, hash, number, deadline_ns);
+    struct lookup *lookup = wait_in_line(worker, command, hash, number, deadline_ns);
+    /* its answer is in some record; until it is found, what came of the key is not known */
+    if (lookup != NULL)
+        lookup->kind = SHARD_LOOKUP_RECORD;
 }
 
 /* --- look-ups ------------------------------------------------------------------------------- */
@@ -292,6 +296,9 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
     message_get_command(lookup->message, &message);
     if (!shard_stage_has_room(&worker->shard))
         return false;
+    /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
+    if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
+        lookup->found.files_have_not = false;
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
