@@ -139,11 +139,11 @@ static bool kind_is_known(enum florin_command_kind kind)
     case FLORIN_HOLD:
     case FLORIN_CAPTURE:
     case FLORIN_VOID:
+    case FLORIN_REVERSE:
     case FLORIN_BATCH:
     case FLORIN_READ_ACCOUNT:
         return true;
-    case FLORIN_EXPIRE:  /* nobody's command */
-    case FLORIN_REVERSE: /* has a record, and no decision yet */
+    case FLORIN_EXPIRE: /* nobody's command */
         break;
     }
     return false;
