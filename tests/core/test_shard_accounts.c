@@ -148,17 +148,6 @@ static void change__under_conditions(void **state)
     assert_int_equal(run(ledger, &command).result.version, 2);
 }
 
-/* Nobody can make the log hold what replay would refuse. */
-static void command__that_is_nobodys_is_refused(void **state)
-{
-    struct ledger *ledger = *state;
-    run_open(ledger, "a", 100);
-    const struct florin_leg leg = leg_make("a", FLORIN_DEBIT, 1);
-    struct florin_command command = legs_make(FLORIN_EXPIRE, &leg, 1, "k");
-    command.target_id = 1;
-    check_refusal(ledger, &command, FLORIN_INVALID_COMMAND, FLORIN_FIELD_KIND);
-}
-
 /* Of a bad account and a bad key the account is named. */
 static void syntax__of_a_transfer_names_the_account_before_the_key(void **state)
 {
@@ -182,7 +171,6 @@ int main(void)
         ledger_test(metadata__is_replaced_as_a_whole),
         ledger_test(change__of_nothing_appends_nothing),
         ledger_test(change__under_conditions),
-        ledger_test(command__that_is_nobodys_is_refused),
         ledger_test(syntax__of_a_transfer_names_the_account_before_the_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
