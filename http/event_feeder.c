@@ -24,6 +24,8 @@ enum {
     TAIL_BATCH = 16,
     /* Records that are looked at for one block of a follower: of refusals there may be many. */
     READ_RECORDS_MAX = 64 * 1024,
+    /* Times that retention may remove the start of the log right before it is read. */
+    START_ATTEMPTS = 8,
     /* Between two batches: followers cost some microseconds each. */
     PAUSE_NS = 1000 * 1000,
     PAUSE_FOLLOWER_NS = 50 * 1000,
@@ -229,18 +231,27 @@ static int read_block(struct event_feeder *feeder, struct event_cursor *cursor,
     return *block == NULL ? -ENOMEM : 0;
 }
 
-static void serve(struct event_feeder *feeder, struct event_cursor *cursor)
+/* From the first event that is kept. Retention may remove it between the two steps. */
+static int read_start(struct event_feeder *feeder, struct event_cursor *cursor)
 {
-    int error = 0;
-    if (cursor->from_start) {
+    int error = -ENODATA;
+    for (unsigned i = 0; i < START_ATTEMPTS && error == -ENODATA; i++) {
         uint64_t first_lsn;
         error = feed_first_lsn(feeder->read_feed, &first_lsn);
-        cursor->position = error == 0 ? first_lsn - 1 : 0;
-        cursor->from_start = error != 0;
-    }
-    cursor->block = NULL;
-    if (error == 0)
+        if (error != 0)
+            return error;
+        cursor->position = first_lsn - 1;
         error = read_block(feeder, cursor, &cursor->block);
+    }
+    cursor->from_start = error != 0;
+    return error;
+}
+
+static void serve(struct event_feeder *feeder, struct event_cursor *cursor)
+{
+    cursor->block = NULL;
+    int error = cursor->from_start ? read_start(feeder, cursor)
+                                   : read_block(feeder, cursor, &cursor->block);
     if (error == -ENODATA && feed_first_lsn(feeder->read_feed, &cursor->first_lsn) != 0)
         error = -EIO;
     cursor->error = error;
@@ -479,22 +490,14 @@ bool event_feeder_join(struct event_feeder *feeder, struct event_cursor *cursor)
     return has_room;
 }
 
-static void unqueue(struct event_feeder *feeder, struct event_cursor *cursor)
+/* Takes it out of a list that it is in; returns what pointed at it. */
+static struct event_cursor **unlink_cursor(struct event_cursor **link,
+                                           const struct event_cursor *cursor)
 {
-    struct event_cursor **link = &feeder->queue;
     while (*link != cursor)
         link = &(*link)->next;
     *link = cursor->next;
-    if (feeder->queue_end == &cursor->next)
-        feeder->queue_end = link;
-}
-
-static void undo_done(struct event_feeder *feeder, struct event_cursor *cursor)
-{
-    struct event_cursor **link = &feeder->done[cursor->worker];
-    while (*link != cursor)
-        link = &(*link)->next;
-    *link = cursor->next;
+    return link;
 }
 
 bool event_feeder_leave(struct event_feeder *feeder, struct event_cursor *cursor)
@@ -502,10 +505,13 @@ bool event_feeder_leave(struct event_feeder *feeder, struct event_cursor *cursor
     pthread_mutex_lock(&feeder->mutex);
     bool is_free = cursor->reading != EVENT_READING;
     if (is_free) {
-        if (cursor->reading == EVENT_QUEUED)
-            unqueue(feeder, cursor);
+        if (cursor->reading == EVENT_QUEUED) {
+            struct event_cursor **link = unlink_cursor(&feeder->queue, cursor);
+            if (feeder->queue_end == &cursor->next)
+                feeder->queue_end = link;
+        }
         if (cursor->reading == EVENT_DONE)
-            undo_done(feeder, cursor);
+            (void)unlink_cursor(&feeder->done[cursor->worker], cursor);
         if (cursor->block != NULL)
             event_block_release(cursor->block);
         if (--feeder->followers == 0)

@@ -273,7 +273,8 @@ struct florin_command {
 
 /* What became of it. `balance_minor`, `version` are the account's after an applied command, and
  * at the moment of the refusal for a refused one. Of a posting they are those of the first leg's
- * account, after all legs; of one that was refused, of the account of the leg that `leg` names. A
+ * account, after all legs; of one that was refused, of the account of the leg that `leg` names (a
+ * balance of 0 when that has another currency than the first leg's, in which a result counts). A
  * hold that was made, voided or has expired shows in balance_minor what is available (balance -
  * held), for that is what it changes; a capture, and any refusal, the balance. A transaction with
  * all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the version is the last

@@ -282,14 +282,27 @@ uint32_t coordinator_next_ready(const struct coordinator *coordinator)
     return coordinator->ready.first;
 }
 
-/* Home's own accounts are free: the decision is made in the same call. */
-static void free_own(struct coordinator *coordinator, struct participant *participant,
-                     const struct coordinated *coordinated)
+/* One of home's own accounts that was not there when it was claimed is not kept: if it has been
+ * opened since, it may be somebody else's. For this posting it is not there. */
+static void forget_unclaimed(struct coordinated *coordinated, const struct claim *claim,
+                             uint8_t place)
 {
+    for (uint8_t i = 0; i < claim->count; i++) {
+        if (claim->slots[i] == SHARD_NO_SLOT)
+            coordinated->posting.accounts[coordinated->order[place + i]].exists = false;
+    }
+}
+
+/* Home's own accounts as they are, and free: the decision is made in the same call. */
+static void free_own(struct coordinator *coordinator, struct participant *participant,
+                     struct coordinated *coordinated)
+{
+    shard_load_posting(coordinator->shard, &coordinated->posting);
     for (uint8_t place = 0; place < coordinated->granted;) {
         if (shard_of_place(coordinator, coordinated, place) == coordinator->shard->number) {
             const struct posting_message nothing = {.kind = POSTING_RESOLVE,
                                                     .claim = coordinated->claims[place]};
+            forget_unclaimed(coordinated, participant_claim(participant, nothing.claim), place);
             participant_resolve(participant, &nothing);
         }
         place = (uint8_t)(place + group_length(coordinator, coordinated, place));
@@ -306,7 +319,6 @@ uint32_t coordinator_decide(struct coordinator *coordinator, struct participant 
     struct coordinated *coordinated = coordinator_at(coordinator, number);
     assert(first == number && coordinated->state == COORDINATED_READY);
     free_own(coordinator, participant, coordinated);
-    shard_load_posting(shard, &coordinated->posting);
     /* What was not in the key files then may be in newer ones. */
     if (coordinated->filters_to_lsn != shard->key_filters->to_lsn)
         coordinated->found.files_have_not = false;

@@ -35,6 +35,9 @@ enum {
     STATE_DIGEST_BYTES = 16,
     /* Not that of an account (shard_checkpoint.c), so that neither can stand in for the other. */
     STATE_DIGEST_SEED = 2,
+
+    EXPECTED_BYTES = 24,
+    EXPECTED_SEED = 4, /* another than those of other digests (posting.c) */
 };
 _Static_assert((int)OFFSET_VERSION + 8 == (int)KEY_ANSWER_BYTES, "the version is the last");
 
@@ -104,6 +107,21 @@ static void answer_with_legs(const struct record *record, struct key_answer *ans
     }
 }
 
+uint64_t key_answer_expected(uint64_t expected_version, bool has_expected_balance,
+                             int64_t expected_balance_minor, bool as_admin)
+{
+    uint8_t bytes[EXPECTED_BYTES] = {0};
+
+    if (!has_expected_balance && !as_admin)
+        return expected_version;
+    bytes_put_u64(bytes, expected_version);
+    bytes_put_i64(bytes + 8, has_expected_balance ? expected_balance_minor : 0);
+    bytes[16] = has_expected_balance;
+    bytes[17] = as_admin;
+    uint64_t digest = hash_bytes(bytes, sizeof(bytes), EXPECTED_SEED);
+    return digest == 0 ? 1 : digest;
+}
+
 struct key_answer key_answer_of_record(const struct hash_secret *secret,
                                        const struct record *record, uint64_t lsn)
 {
@@ -114,7 +132,9 @@ struct key_answer key_answer_of_record(const struct hash_secret *secret,
         .kind = record->kind,
         .status = record->status,
         .time_ns = record->time_ns,
-        .expected_version = record->expected_version,
+        .expected_version =
+            key_answer_expected(record->expected_version, record->has_expected_balance,
+                                record->expected_balance_minor, record->as_admin),
         .amount_minor = record->amount_minor,
         .balance_minor = record->balance_minor,
         .version = record->version,

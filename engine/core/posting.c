@@ -58,13 +58,13 @@ static enum florin_status check_leg(const struct florin_command *command, uint8_
     if (checked->account == NULL ||
         !florin_account_id_is_valid(checked->account, checked->account_length))
         return fault(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_ACCOUNT, number, field, leg);
-    if (checked->direction != FLORIN_CREDIT && checked->direction != FLORIN_DEBIT)
-        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_KIND, number, field, leg);
     if (!amount_is_valid(checked->amount_minor, decimal, checked->amount_scale))
         return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, number, field, leg);
     if (!condition_is_valid(checked->has_expected_balance, checked->expected_balance_minor, decimal,
                             checked->expected_balance_scale))
         return fault(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_EXPECTED_BALANCE, number, field, leg);
+    if (checked->direction != FLORIN_CREDIT && checked->direction != FLORIN_DEBIT)
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_KIND, number, field, leg);
     return FLORIN_APPLIED;
 }
 
@@ -74,16 +74,20 @@ static enum florin_status check_legs(const struct florin_command *command, enum 
     size_t least = command->kind == FLORIN_POSTING ? 2 : 1;
     if (command->legs == NULL || command->leg_count < least || command->leg_count > FLORIN_LEGS_MAX)
         return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_LEGS, 0, field, leg);
-    const struct florin_leg *first = &command->legs[0];
-    if (first->account_length != command->account_length || first->account == NULL ||
-        memcmp(first->account, command->account, command->account_length) != 0)
-        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_ACCOUNT, 0, field, leg);
+    enum florin_status gravest = FLORIN_APPLIED;
     for (uint8_t i = 0; i < command->leg_count; i++) {
-        enum florin_status status = check_leg(command, i, field, leg);
-        if (status != FLORIN_APPLIED)
-            return status;
+        enum florin_field at = FLORIN_FIELD_NONE;
+        uint8_t number = 0;
+        enum florin_status status = check_leg(command, i, &at, &number);
+        if (status != FLORIN_APPLIED && (gravest == FLORIN_APPLIED || status < gravest))
+            gravest = fault(status, at, number, field, leg);
     }
-    return FLORIN_APPLIED;
+    const struct florin_leg *first = &command->legs[0];
+    bool is_own = first->account != NULL && first->account_length == command->account_length &&
+                  memcmp(first->account, command->account, command->account_length) == 0;
+    if (!is_own && (gravest == FLORIN_APPLIED || gravest >= FLORIN_INVALID_LEGS))
+        return fault(FLORIN_INVALID_LEGS, FLORIN_FIELD_ACCOUNT, 0, field, leg);
+    return gravest;
 }
 
 enum florin_status posting_check(const struct florin_command *command, enum florin_field *field,
@@ -170,7 +174,8 @@ static size_t legs_of_pair(const struct florin_command *command, struct florin_l
         .amount_scale = command->amount_scale,
         .expected_version = command->expected_to_version,
     };
-    return command->to_length > 0 ? 2 : 1;
+    /* A hold or a void has no use for `to`, and nobody has checked it there. */
+    return posting_is(command->kind) && command->to_length > 0 ? 2 : 1;
 }
 
 static bool has_own_legs(enum florin_command_kind kind)
@@ -289,8 +294,12 @@ uint64_t posting_request(const struct florin_command *command)
     bytes[1] = command->amount_is_decimal;
     bytes[2] = command->expected_by_precondition;
     bytes[3] = command->as_admin;
-    bytes_put_u64(bytes + 8, command->target_id);
-    bytes_put_u64(bytes + 16, command->expires_in_ns);
+    /* Only of kinds that read them, so that what posting_command() gives back is the same. */
+    if (command->kind == FLORIN_CAPTURE || command->kind == FLORIN_VOID ||
+        command->kind == FLORIN_REVERSE)
+        bytes_put_u64(bytes + 8, command->target_id);
+    if (command->kind == FLORIN_HOLD)
+        bytes_put_u64(bytes + 16, command->expires_in_ns);
     bytes_put_u64(bytes + 24, count);
     uint64_t digest = hash_bytes(bytes, sizeof(bytes), REQUEST_SEED);
     for (size_t i = 0; i < count; i++)
@@ -476,6 +485,14 @@ enum florin_field posting_field(enum florin_status status)
     }
 }
 
+int64_t posting_refused_balance(const struct posting *posting,
+                                const struct posting_decision *decision)
+{
+    return same_currency(posting, 0, decision->leg)
+               ? posting->accounts[posting->legs[decision->leg].account].balance_minor
+               : 0;
+}
+
 /* --- the record -------------------------------------------------------------------------- */
 
 void posting_record(const struct posting *posting, const struct posting_decision *decision,
@@ -506,7 +523,7 @@ void posting_record(const struct posting *posting, const struct posting_decision
         const struct posting_account *refused =
             &posting->accounts[posting->legs[decision->leg].account];
         record->detail = refused->version;
-        record->detail_minor = refused->balance_minor;
+        record->detail_minor = posting_refused_balance(posting, decision);
         record->refused_leg = decision->leg;
         return;
     }

@@ -121,6 +121,11 @@ struct posting_decision posting_decide(struct posting *posting);
 /* What a refusal that is remembered speaks of. */
 enum florin_field posting_field(enum florin_status status);
 
+/* The balance that a refusal shows: of the refused leg's account; 0 when that has another currency
+ * than the first leg's, in which a result counts. */
+int64_t posting_refused_balance(const struct posting *posting,
+                                const struct posting_decision *decision);
+
 /* The record of a decision, but for `held_minor`, the account's after it. Strings point into the
  * posting, legs to `legs`. Of a refusal: remembered under its key. */
 void posting_record(const struct posting *posting, const struct posting_decision *decision,

@@ -60,8 +60,9 @@ static enum florin_field difference(const struct key_answer *seen,
         return seen->expected_version != request->digest ? FLORIN_FIELD_LEGS : FLORIN_FIELD_NONE;
     if (seen->amount_minor != request->amount_minor)
         return FLORIN_FIELD_AMOUNT;
-    if (seen->expected_version != command->expected_version)
-        return FLORIN_FIELD_EXPECTED_VERSION;
+    if (seen->expected_version != request->expected)
+        return command->has_expected_balance ? FLORIN_FIELD_EXPECTED_BALANCE
+                                             : FLORIN_FIELD_EXPECTED_VERSION;
     return FLORIN_FIELD_NONE;
 }
 
@@ -88,8 +89,8 @@ static void answer_with_seen_key(const struct key_answer *seen,
         return;
     if (result->status == FLORIN_APPLIED) {
         result->amount_minor = seen->amount_minor;
-        if (command->kind == FLORIN_HOLD && command->expires_in_ns > 0)
-            result->expires_ns = seen->time_ns + command->expires_in_ns;
+        if (command->kind == FLORIN_HOLD)
+            result->expires_ns = shard_expiry(command, seen->time_ns);
     } else {
         result->leg = (uint8_t)seen->amount_minor;
         result->field = posting_field(result->status);

@@ -52,6 +52,7 @@ static enum florin_status decide_hold(const struct shard *shard, const struct ac
                                       struct florin_result *result)
 {
     int64_t after;
+    int64_t held;
     enum florin_status status = shard_check_status(account, command);
     if (status == FLORIN_APPLIED)
         status = shard_check_conditions(shard, account, command, result);
@@ -60,6 +61,10 @@ static enum florin_status decide_hold(const struct shard *shard, const struct ac
     if (!money_subtract(account->balance_minor, result->amount_minor, &after) ||
         after < account->floor_minor)
         return FLORIN_INSUFFICIENT_BALANCE;
+    /* an account that may be overdrawn far enough can have more available than fits */
+    if (!money_add(account_table_opening(&shard->accounts, account)->held_minor,
+                   result->amount_minor, &held))
+        return FLORIN_BALANCE_OVERFLOW;
     if (account_table_opening(&shard->accounts, account)->hold_count == FLORIN_ACCOUNT_HOLDS_MAX ||
         !hold_table_has_room(&shard->holds))
         return FLORIN_HOLDS_FULL;
@@ -86,8 +91,7 @@ static void commit_hold(struct shard *shard, const struct florin_command *comman
     record.key_length = (uint8_t)command->key_length;
     record.request = request;
     if (result->status == FLORIN_APPLIED) {
-        if (command->expires_in_ns > 0)
-            result->expires_ns = record.time_ns + command->expires_in_ns;
+        result->expires_ns = shard_expiry(command, record.time_ns);
         record.detail = result->expires_ns;
         hold_slot = hold_table_add(&shard->holds, &shard->accounts, account, shard_next_lsn(shard),
                                    result->amount_minor, result->expires_ns);
@@ -134,8 +138,7 @@ void shard_execute_hold(struct shard *shard, const struct florin_command *comman
             result->balance_minor = available(account, opening) - result->amount_minor;
             result->version++;
             result->time_ns = shard_next_time(shard, now_ns);
-            if (command->expires_in_ns > 0)
-                result->expires_ns = result->time_ns + command->expires_in_ns;
+            result->expires_ns = shard_expiry(command, result->time_ns);
         }
         return;
     }

@@ -49,11 +49,12 @@ void shard_answer_with_details(const struct shard *shard, const struct account *
  * stands before it may not become durable either. */
 void shard_answer_storage_full(const struct florin_command *command, struct shard_answer *answer);
 
-/* What a request with a key is compared by: the amount in minor units and the expected version, or
- * for kinds with legs, its digest. */
+/* What a request with a key is compared by: the amount in minor units and what was expected, or for
+ * kinds with legs, its digest. */
 struct shard_request {
     int64_t amount_minor;
-    uint64_t digest; /* posting_request(); 0: a deposit or withdrawal */
+    uint64_t expected; /* key_answer_expected() */
+    uint64_t digest;   /* posting_request(); 0: a deposit or withdrawal */
 };
 
 /* Whether the key was never seen. Otherwise the answer is finished: what the key got, or what is to
@@ -90,6 +91,16 @@ bool shard_add_key(struct shard *shard, const struct hash128 *digest, uint32_t *
 /* The result of what was staged last on `account`. */
 void shard_answer_staged(const struct shard *shard, const struct account *account,
                          struct shard_answer *answer);
+
+/* When a hold that is made at `time_ns` ends by itself; 0: never. A time that no clock reaches is
+ * cut to the last one. */
+static inline uint64_t shard_expiry(const struct florin_command *command, uint64_t time_ns)
+{
+    if (command->expires_in_ns == 0)
+        return 0;
+    return command->expires_in_ns > UINT64_MAX - time_ns ? UINT64_MAX
+                                                         : time_ns + command->expires_in_ns;
+}
 
 /* --- the commands --------------------------------------------------------------------------- */
 

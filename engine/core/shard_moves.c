@@ -6,6 +6,32 @@
  */
 #include "shard_internal.h"
 
+/* The expected balance in minor units. false: there is none, or one that no balance can be. */
+static bool expected_balance(const struct florin_command *command, uint8_t exponent, int64_t *minor)
+{
+    const struct money_decimal least = {command->expected_balance_minor,
+                                        command->expected_balance_scale};
+    if (!command->has_expected_balance)
+        return false;
+    if (command->amount_is_decimal)
+        return money_to_minor(least, exponent, minor);
+    *minor = command->expected_balance_minor;
+    return true;
+}
+
+/* What its key is compared by, with an amount that is converted. */
+static struct shard_request request_of(const struct florin_command *command,
+                                       const struct florin_result *result)
+{
+    int64_t least = 0;
+    bool has_least = expected_balance(command, result->exponent, &least);
+    return (struct shard_request){
+        .amount_minor = result->amount_minor,
+        .expected =
+            key_answer_expected(command->expected_version, has_least, least, command->as_admin),
+    };
+}
+
 /* What the account says to it. `*balance_minor` is the balance after; unchanged by a refusal. */
 static enum florin_status decide(const struct shard *shard, const struct account *account,
                                  const struct florin_command *command, int64_t *balance_minor,
@@ -60,15 +86,8 @@ static void commit(struct shard *shard, const struct florin_command *command,
         .key = command->key,
         .key_length = (uint8_t)command->key_length,
     };
-    if (command->has_expected_balance) {
-        struct money_decimal least = {command->expected_balance_minor,
-                                      command->expected_balance_scale};
-        record.has_expected_balance =
-            !command->amount_is_decimal ||
-            money_to_minor(least, result->exponent, &record.expected_balance_minor);
-        if (!command->amount_is_decimal)
-            record.expected_balance_minor = command->expected_balance_minor;
-    }
+    record.has_expected_balance =
+        expected_balance(command, result->exponent, &record.expected_balance_minor);
     shard_stage_record(shard, &record, account, key_slot, SHARD_NO_SLOT);
     shard_answer_staged(shard, account, answer);
 }
@@ -101,7 +120,7 @@ void shard_execute_move(struct shard *shard, const struct florin_command *comman
         result->status = shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, &result->field);
         return;
     }
-    const struct shard_request request = {.amount_minor = result->amount_minor};
+    const struct shard_request request = request_of(command, result);
     if (has_key && !shard_key_is_new(shard, command, &request, digest, found, answer))
         return;
     int64_t balance_minor = account->balance_minor;

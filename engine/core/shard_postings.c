@@ -67,6 +67,7 @@ static void answer_decision(const struct posting *posting, const struct posting_
 {
     struct florin_result *result = &answer->result;
     bool applied = decision->status == FLORIN_APPLIED;
+    const struct posting_account *home = &posting->accounts[0];
     const struct posting_account *shown =
         &posting->accounts[applied ? 0 : posting->legs[decision->leg].account];
     result->status = decision->status;
@@ -75,12 +76,14 @@ static void answer_decision(const struct posting *posting, const struct posting_
     answer->wait_lsn = newest_lsn(posting);
     if (!shown->exists)
         return;
-    result->amount_minor = posting->legs[0].amount_minor;
-    result->balance_minor = applied ? shown->balance_after_minor : shown->balance_minor;
+    /* Nothing that a retry under the same key could not show (key_answer.h). */
+    result->amount_minor = applied ? posting->legs[0].amount_minor : 0;
+    result->balance_minor =
+        applied ? shown->balance_after_minor : posting_refused_balance(posting, decision);
     result->version = applied ? shown->version_after : shown->version;
     result->time_ns = applied ? time_ns : 0;
-    memcpy(result->currency, shown->currency.code, sizeof(shown->currency.code));
-    result->exponent = shown->currency.exponent;
+    memcpy(result->currency, home->currency.code, sizeof(home->currency.code));
+    result->exponent = home->currency.exponent;
 }
 
 static void apply_here(struct shard *shard, const struct posting *posting)
@@ -173,7 +176,7 @@ void shard_decide_posting(struct shard *shard, struct posting *posting,
     bool has_key = posting->key_length > 0;
     *answer = (struct shard_answer){
         .result = {.user_data = posting->user_data, .kind = posting->kind},
-        .account_slot = SHARD_NO_SLOT,
+        .account_slot = posting->accounts[0].slot,
     };
     if (posting->kind == FLORIN_CAPTURE) {
         uint32_t slot = hold_table_find(&shard->holds, posting->target_id);

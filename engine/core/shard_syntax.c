@@ -120,8 +120,11 @@ static enum florin_status check_change(const struct florin_command *command,
 static enum florin_status check_posting(const struct florin_command *command,
                                         struct florin_result *result)
 {
-    enum florin_status status = check_key(command, &result->field);
-    return status != FLORIN_APPLIED ? status : posting_check(command, &result->field, &result->leg);
+    enum florin_status status = posting_check(command, &result->field, &result->leg);
+    if (status == FLORIN_INVALID_ACCOUNT_ID || check_key(command, &result->field) == FLORIN_APPLIED)
+        return status;
+    result->leg = 0;
+    return FLORIN_INVALID_KEY;
 }
 
 static bool kind_is_known(enum florin_command_kind kind)

@@ -21,6 +21,8 @@ int lookups_init(struct lookups *lookups, uint32_t claims_max)
         .head = LOOKUP_NONE,
         .tail = LOOKUP_NONE,
     };
+    for (unsigned i = 0; i < LOOKUPS_CROWD; i++)
+        lookups->crowd_head[i] = lookups->crowd_tail[i] = LOOKUP_NONE;
     lookups->pool = calloc((size_t)LOOKUPS_MAX + claims_max, sizeof(*lookups->pool));
     lookups->messages = malloc((size_t)LOOKUPS_MAX * MESSAGE_SLOT_BYTES);
     if (lookups->pool != NULL && lookups->messages != NULL)
@@ -37,6 +39,40 @@ void lookups_deinit(struct lookups *lookups)
     lookups->messages = NULL;
 }
 
+/* The first in line of an account; LOOKUP_NONE: nobody. */
+static int32_t first_of(const struct lookups *lookups, uint64_t account_hash)
+{
+    int32_t number = lookups->crowd_head[account_hash % LOOKUPS_CROWD];
+    while (number != LOOKUP_NONE && lookups->pool[number].account_hash != account_hash)
+        number = lookups->pool[number].next_in_crowd;
+    return number;
+}
+
+bool lookups_stand_before(const struct lookups *lookups, uint64_t account_hash)
+{
+    return lookups->count > 0 && first_of(lookups, account_hash) != LOOKUP_NONE;
+}
+
+bool lookups_is_first(const struct lookups *lookups, int32_t number)
+{
+    return first_of(lookups, lookups->pool[number].account_hash) == number;
+}
+
+static void leave_crowd(struct lookups *lookups, int32_t number)
+{
+    const struct lookup *lookup = &lookups->pool[number];
+    unsigned crowd = lookup->account_hash % LOOKUPS_CROWD;
+    int32_t before = LOOKUP_NONE;
+    for (int32_t i = lookups->crowd_head[crowd]; i != number; i = lookups->pool[i].next_in_crowd)
+        before = i;
+    if (before == LOOKUP_NONE)
+        lookups->crowd_head[crowd] = lookup->next_in_crowd;
+    else
+        lookups->pool[before].next_in_crowd = lookup->next_in_crowd;
+    if (lookups->crowd_tail[crowd] == number)
+        lookups->crowd_tail[crowd] = before;
+}
+
 static void append(struct lookups *lookups, int32_t number, uint64_t account_hash)
 {
     struct lookup *lookup = lookups_at(lookups, number);
@@ -48,7 +84,13 @@ static void append(struct lookups *lookups, int32_t number, uint64_t account_has
         lookups_at(lookups, lookups->tail)->next = number;
     lookups->tail = number;
     lookups->count++;
-    lookups->crowd[account_hash % LOOKUPS_CROWD]++;
+    unsigned crowd = account_hash % LOOKUPS_CROWD;
+    lookup->next_in_crowd = LOOKUP_NONE;
+    if (lookups->crowd_tail[crowd] == LOOKUP_NONE)
+        lookups->crowd_head[crowd] = number;
+    else
+        lookups_at(lookups, lookups->crowd_tail[crowd])->next_in_crowd = number;
+    lookups->crowd_tail[crowd] = number;
 }
 
 struct lookup *lookups_add(struct lookups *lookups, const struct florin_command *command,
@@ -64,12 +106,13 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
         lookups->free = lookup->next;
     lookup->message = lookups->messages + (size_t)number * MESSAGE_SLOT_BYTES;
     message_put_command(lookup->message, command, account_hash, 0);
+    lookup->is_posting = posting_is(command->kind);
+    lookups->posting_count += lookup->is_posting;
     lookup->deadline_ns = deadline_ns;
     lookup->state = LOOKUP_WAITING;
     lookup->kind = SHARD_LOOKUP_NONE;
     lookup->found = (struct shard_found){0};
     lookup->error = 0;
-    lookups->command_count++;
     append(lookups, number, account_hash);
     return lookup;
 }
@@ -83,10 +126,12 @@ void lookups_add_claim(struct lookups *lookups, uint32_t claim, uint64_t account
     if (again)
         lookups->claims_free = lookup->next;
     lookup->message = NULL;
+    lookup->is_posting = false;
     lookup->claim = claim;
     lookup->deadline_ns = UINT64_MAX; /* it ends with its posting */
     lookup->waiter = -1;
     lookup->state = LOOKUP_CLAIMED;
+    lookups->claim_count++;
     append(lookups, number, account_hash);
 }
 
@@ -95,6 +140,7 @@ void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
     struct lookup *lookup = lookups_at(lookups, number);
     int32_t *free = lookup->message == NULL ? &lookups->claims_free : &lookups->free;
     assert(lookup->state != LOOKUP_READING);
+    lookups->posting_count -= lookup->is_posting;
     if (before == LOOKUP_NONE)
         lookups->head = lookup->next;
     else
@@ -102,9 +148,9 @@ void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
     if (lookups->tail == number)
         lookups->tail = before;
     lookups->count--;
-    if (lookup->message != NULL)
-        lookups->command_count--;
-    lookups->crowd[lookup->account_hash % LOOKUPS_CROWD]--;
+    if (lookup->message == NULL)
+        lookups->claim_count--;
+    leave_crowd(lookups, number);
     lookup->next = *free;
     *free = number;
 }

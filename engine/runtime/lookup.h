@@ -16,7 +16,8 @@
  *
  *     worker's list:   [deposit A: READING] [deposit B: READING] [read A: WAITING] ...
  *
- * Accounts are told apart by some bits of their hash: now and then a command waits for a stranger.
+ * Accounts are told apart by their whole hash. Nobody may wait for a stranger: a posting that keeps
+ * one account and stands behind a command that waits for that one would wait for ever.
  *
  * Thread: the worker's, but for a look-up that is READING: that is the reader's (reader.h).
  */
@@ -34,7 +35,7 @@ enum {
     /* Commands of one worker that wait; more are answered QUEUE_FULL. The reader does some thousand
      * a second, and a client waits for seconds at most. */
     LOOKUPS_MAX = 4096,
-    /* Bits of the account hash that tell whether somebody waits. */
+    /* Lists that the accounts in line are spread over. */
     LOOKUPS_CROWD = 1024,
     LOOKUP_NONE = -1,
 };
@@ -44,6 +45,7 @@ enum lookup_state { LOOKUP_WAITING, LOOKUP_UNDURABLE, LOOKUP_READING, LOOKUP_CLA
 struct lookup {
     /* set by the worker; not touched while READING */
     uint8_t *message; /* the command; NULL: a claim */
+    bool is_posting;  /* the command may need the coordinator */
     uint32_t claim;
     uint64_t account_hash;
     uint64_t deadline_ns; /* monotonic */
@@ -55,11 +57,13 @@ struct lookup {
     enum shard_lookup kind;
     uint64_t lsn;
     struct hash128 digest;
+    uint64_t filters_to_lsn; /* of the shard's filters then */
     /* the reader's answer */
     struct shard_found found;
     int error; /* -errno: it could not be looked up */
     /* places in lists */
     int32_t next;
+    int32_t next_in_crowd;
     int32_t next_done;
 };
 
@@ -74,10 +78,12 @@ struct lookups {
     uint32_t claims_max;
     int32_t head;
     int32_t tail;
-    uint32_t count; /* in line: commands and claims */
-    uint32_t command_count;
+    uint32_t count;
+    uint32_t claim_count;   /* of these */
+    uint32_t posting_count; /* of the commands */
     uint32_t reading;
-    uint16_t crowd[LOOKUPS_CROWD]; /* how many wait, by account hash */
+    int32_t crowd_head[LOOKUPS_CROWD]; /* the same line, by account hash */
+    int32_t crowd_tail[LOOKUPS_CROWD];
 };
 
 /* 0 or -ENOMEM. */
@@ -87,7 +93,7 @@ void lookups_deinit(struct lookups *lookups);
 /* Whether as many more as that would leave a quarter free, for commands that come one by one. */
 static inline bool lookups_have_ample_room(const struct lookups *lookups, uint32_t count)
 {
-    return lookups->command_count + count <= LOOKUPS_MAX / 4 * 3;
+    return lookups->count - lookups->claim_count + count <= LOOKUPS_MAX / 4 * 3;
 }
 
 static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
@@ -96,15 +102,15 @@ static inline struct lookup *lookups_at(struct lookups *lookups, int32_t number)
 }
 
 /* Whether a command of this account has to wait behind another. */
-static inline bool lookups_stand_before(const struct lookups *lookups, uint64_t account_hash)
-{
-    return lookups->count > 0 && lookups->crowd[account_hash % LOOKUPS_CROWD] > 0;
-}
+bool lookups_stand_before(const struct lookups *lookups, uint64_t account_hash);
+
+/* Whether nobody of the same account stands before this one. */
+bool lookups_is_first(const struct lookups *lookups, int32_t number);
 
 /* Whether `count` more commands find a place. */
 static inline bool lookups_have_room(const struct lookups *lookups, uint32_t count)
 {
-    return lookups->command_count + count <= LOOKUPS_MAX;
+    return lookups->count - lookups->claim_count + count <= LOOKUPS_MAX;
 }
 
 /* Appends a copy of a command, WAITING. NULL: all places are taken. */

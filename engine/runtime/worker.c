@@ -137,13 +137,18 @@ static bool stage_room(const struct worker *worker)
     return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
 }
 
+bool worker_has_room_for_postings(const struct worker *worker, uint32_t count)
+{
+    return coordinator_has_room(&worker->coordinator, worker->lookups.posting_count + count);
+}
+
 /* Room for a window of commands, those included that cannot be executed at once. What other threads
  * send stays in their rings without it, as it does while many have to be looked up: refused, a
  * batch that is sent again would fail where it should get its first answers. */
 static bool window_room(const struct worker *worker)
 {
     return stage_room(worker) && waiters_room(worker) &&
-           coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
+           worker_has_room_for_postings(worker, WORKER_WINDOW) &&
            lookups_have_ample_room(&worker->lookups, WORKER_WINDOW);
 }
 
@@ -274,11 +279,14 @@ static void publish_statistics(struct worker *worker)
     atomic_store_explicit(&worker->hops_now, worker->hops, memory_order_relaxed);
 }
 
+/* When the log has failed, postings whose records it did not take keep their accounts for ever, and
+ * claims go on standing in line for these; nobody waits for them. */
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->lookups.count == 0 && worker->history_outstanding == 0 &&
-           worker->self->outstanding == 0 && !worker->committing &&
+           worker->lookups.count == worker->lookups.claim_count &&
+           worker->history_outstanding == 0 && worker->self->outstanding == 0 &&
+           !worker->committing &&
            (log_failed(worker->ledger->log) != 0 ||
             (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
              worker->participant.count == 0));
@@ -383,6 +391,9 @@ int worker_wait_ms(struct worker *worker)
         deadline_ns = expiry_ns;
     if (lookup_ns < deadline_ns)
         deadline_ns = lookup_ns;
+    uint64_t posting_ns = worker_next_posting_ns(worker);
+    if (posting_ns < deadline_ns)
+        deadline_ns = posting_ns;
     bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;

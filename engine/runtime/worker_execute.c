@@ -198,6 +198,7 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
     lookup->kind = answer->lookup;
     lookup->lsn = answer->lookup_lsn;
     lookup->digest = answer->lookup_digest;
+    lookup->filters_to_lsn = worker->shard.key_filters->to_lsn;
     switch (answer->lookup) {
     case SHARD_LOOKUP_FILES:
         read_lookup(worker, lookup);
@@ -229,7 +230,9 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
 static struct lookup *wait_in_line(struct worker *worker, const struct florin_command *command,
                                    uint64_t account_hash, int32_t number, uint64_t deadline_ns)
 {
-    struct lookup *lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
+    struct lookup *lookup = NULL;
+    if (!posting_is(command->kind) || worker_has_room_for_postings(worker, 1))
+        lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
     if (lookup == NULL) {
         deliver_queue_full(worker, number, command);
         return NULL;
@@ -246,7 +249,9 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
     int32_t number = waiters_take(&worker->waiters);
     assert(number != WAITER_NONE);
     waiters_at(&worker->waiters, number)->endpoint = (uint16_t)endpoint;
-    if (lookups_stand_before(&worker->lookups, account_hash)) {
+    /* a window of large postings can fill the stage */
+    if (lookups_stand_before(&worker->lookups, account_hash) ||
+        !shard_stage_has_room(&worker->shard)) {
         (void)wait_in_line(worker, command, account_hash, number, deadline_ns);
         return;
     }
@@ -257,7 +262,10 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
         return;
     }
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
-        worker_begin_posting(worker, command, NULL, number, deadline_ns);
+        if (worker_has_room_for_postings(worker, 1))
+            worker_begin_posting(worker, command, NULL, number, deadline_ns);
+        else
+            deliver_queue_full(worker, number, command);
         return;
     }
     struct lookup *lookup = wait_in_line(worker, command, account_hash, number, deadline_ns);
@@ -270,7 +278,10 @@ void worker_execute_again(struct worker *worker, const struct florin_command *co
 {
     uint64_t hash =
         hash_account(&worker->ledger->secret, command->account, command->account_length);
-    (void)wait_in_line(worker, command, hash, number, deadline_ns);
+    struct lookup *lookup = wait_in_line(worker, command, hash, number, deadline_ns);
+    /* its answer is in some record; until it is found, what came of the key is not known */
+    if (lookup != NULL)
+        lookup->kind = SHARD_LOOKUP_RECORD;
 }
 
 /* --- look-ups ------------------------------------------------------------------------------- */
@@ -290,6 +301,9 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
     message_get_command(lookup->message, &message);
     if (!shard_stage_has_room(&worker->shard) || !coordinator_has_room(&worker->coordinator, 1))
         return false;
+    /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
+    if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
+        lookup->found.files_have_not = false;
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
@@ -340,24 +354,21 @@ static void take_finished(struct worker *worker)
 void worker_serve_lookups(struct worker *worker)
 {
     struct lookups *lookups = &worker->lookups;
+    worker->line_moves = false;
     if (lookups->count == 0)
         return;
-    bool passed[LOOKUPS_CROWD] = {false}; /* somebody of these accounts still waits */
     int32_t before = LOOKUP_NONE;
-    worker->line_moves = false;
     take_finished(worker);
     for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
         struct lookup *lookup = lookups_at(lookups, number);
         int32_t next = lookup->next;
-        bool *crowd = &passed[lookup->account_hash % LOOKUPS_CROWD];
-        if (!*crowd && advance(worker, lookup)) {
+        if (lookups_is_first(lookups, number) && advance(worker, lookup)) {
             bool is_claim = lookup->message == NULL;
             uint32_t claim = lookup->claim;
             lookups_remove(lookups, before, number);
             if (is_claim)
                 worker_advance_claim(worker, claim);
         } else {
-            *crowd = true;
             before = number;
         }
         number = next;

@@ -23,6 +23,10 @@ enum {
 /* Asserts that the calling thread is the worker's. */
 void worker_assert_owner(const struct worker *worker);
 
+/* Whether `count` more postings can begin, besides those that stand in line. Each of those has a
+ * place: without one it would stand before the claims of postings that have, for ever. */
+bool worker_has_room_for_postings(const struct worker *worker, uint32_t count);
+
 /* Hands the stage to the log. false: there is no room now; it stays staged. */
 bool worker_hand_over(struct worker *worker);
 
@@ -36,7 +40,7 @@ void worker_deliver_durable(struct worker *worker);
 /* Answers what has waited until its deadline. */
 void worker_deliver_expired(struct worker *worker, uint64_t now_ns);
 
-/* Executes a command, or lets it wait for a look-up. There is room for a result and a record. */
+/* Executes a command, or lets it wait for a look-up. There is room for a result. */
 void worker_execute(struct worker *worker, const struct florin_command *command,
                     uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
                     uint64_t deadline_ns);
@@ -71,6 +75,9 @@ void worker_advance_claim(struct worker *worker, uint32_t claim);
 
 /* Answers postings that have waited for accounts until their deadline. */
 void worker_expire_postings(struct worker *worker, uint64_t now_ns);
+
+/* When the next of them has waited so long; UINT64_MAX: none waits. */
+uint64_t worker_next_posting_ns(const struct worker *worker);
 
 /* Whether messages wait for room in a ring. */
 bool worker_has_postings_to_send(const struct worker *worker);

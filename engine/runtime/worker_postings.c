@@ -15,6 +15,11 @@
 #include "worker.h"
 #include "worker_internal.h"
 
+enum {
+    /* How soon to try again to end a hold that is due; nobody sees it meanwhile. */
+    EXPIRY_RETRY_NS = 1000000,
+};
+
 /* --- claims --------------------------------------------------------------------------------- */
 
 void worker_advance_claim(struct worker *worker, uint32_t claim)
@@ -191,6 +196,10 @@ static void decide(struct worker *worker, uint32_t number)
         &worker->coordinator, &worker->participant, number, clock_wall_ns(),
         too_late ? FLORIN_NOT_COMMITTED : FLORIN_APPLIED, &answer, legs, &command);
     worker->line_moves = true;
+    if (too_late) {
+        const struct posting_account *home = &coordinated->posting.accounts[0];
+        answer.result.version = worker_durable_version(worker, home->id, home->id_length);
+    }
     if (answer.staged && answer.result.status == FLORIN_APPLIED)
         worker_note_others(worker, &coordinated->posting, answer.wait_lsn, deadline_ns);
     if (context == COORDINATOR_NONE)
@@ -217,14 +226,32 @@ void worker_serve_postings(struct worker *worker)
     send_grants(worker);
 }
 
+/* Whether somebody waits for a decision that is not made yet. */
+static bool is_awaited(const struct coordinated *coordinated)
+{
+    return (coordinated->state == COORDINATED_CLAIMING ||
+            coordinated->state == COORDINATED_READY) &&
+           coordinated->context != COORDINATOR_NONE;
+}
+
+uint64_t worker_next_posting_ns(const struct worker *worker)
+{
+    uint64_t next_ns = UINT64_MAX;
+    if (worker->coordinator.count == 0)
+        return next_ns;
+    for (uint32_t number = 0; number < worker->coordinator.untouched; number++) {
+        const struct coordinated *coordinated = coordinator_at(&worker->coordinator, number);
+        if (is_awaited(coordinated) && coordinated->deadline_ns < next_ns)
+            next_ns = coordinated->deadline_ns;
+    }
+    return next_ns;
+}
+
 void worker_expire_postings(struct worker *worker, uint64_t now_ns)
 {
     for (uint32_t number = 0; number < worker->coordinator.untouched; number++) {
         struct coordinated *coordinated = coordinator_at(&worker->coordinator, number);
-        bool undecided =
-            coordinated->state == COORDINATED_CLAIMING || coordinated->state == COORDINATED_READY;
-        if (!undecided || coordinated->context == COORDINATOR_NONE ||
-            coordinated->deadline_ns > now_ns)
+        if (!is_awaited(coordinated) || coordinated->deadline_ns > now_ns)
             continue;
         const struct posting_account *home = &coordinated->posting.accounts[0];
         const struct shard_answer late = {
@@ -255,5 +282,6 @@ uint64_t worker_next_expiry_ns(const struct worker *worker)
     if (wall_ns == UINT64_MAX)
         return UINT64_MAX;
     uint64_t now_ns = clock_wall_ns();
-    return clock_monotonic_ns() + (wall_ns > now_ns ? wall_ns - now_ns : 0);
+    /* One that is due could not end: the disk is full, or a posting has its account. */
+    return clock_monotonic_ns() + (wall_ns > now_ns ? wall_ns - now_ns : EXPIRY_RETRY_NS);
 }
