@@ -147,6 +147,7 @@ static void take_leg(struct posting *posting, const struct hash_secret *secret,
         .has_expected_balance = leg->has_expected_balance,
         .expected_balance_scale = leg->expected_balance_scale,
         .expected_balance = leg->expected_balance_minor,
+        .group = leg->group,
     };
     if (leg->direction == FLORIN_CREDIT)
         posting->accounts[account].is_credited = true;
@@ -228,6 +229,7 @@ void posting_command(const struct posting *posting, struct florin_leg legs[FLORI
             .has_expected_balance = leg->has_expected_balance,
             .expected_balance_minor = leg->expected_balance,
             .expected_balance_scale = leg->expected_balance_scale,
+            .group = leg->group,
         };
     }
     *command = (struct florin_command){
@@ -272,6 +274,7 @@ static uint64_t mix_leg(uint64_t digest, const struct florin_leg *leg)
     bytes[9] = amount.scale;
     bytes[10] = leg->has_expected_balance;
     bytes[11] = leg->has_expected_balance ? leg->expected_balance_scale : 0;
+    bytes[12] = leg->group;
     bytes_put_i64(bytes + 16, amount.digits);
     bytes_put_u64(bytes + 24, leg->expected_version);
     bytes_put_i64(bytes + 32, leg->has_expected_balance ? leg->expected_balance_minor : 0);
@@ -364,12 +367,14 @@ static bool same_currency(const struct posting *posting, uint8_t left, uint8_t r
     return memcmp(&a->currency, &b->currency, sizeof(a->currency)) == 0;
 }
 
-/* Whether debits equal credits among the legs in the currency of leg `number`. */
+/* Whether debits equal credits among the legs in the group and the currency of leg `number`. */
 static bool is_balanced(const struct posting *posting, uint8_t number)
 {
     wide sum = 0;
     for (uint8_t i = 0; i < posting->leg_count; i++) {
         const struct posting_leg *leg = &posting->legs[i];
+        if (posting->kind == FLORIN_BATCH && leg->group != posting->legs[number].group)
+            continue;
         if (same_currency(posting, i, number))
             sum += leg->direction == FLORIN_CREDIT ? (wide)leg->amount_minor
                                                    : -(wide)leg->amount_minor;
@@ -379,9 +384,10 @@ static bool is_balanced(const struct posting *posting, uint8_t number)
 
 static void judge_currencies(const struct posting *posting, struct posting_decision *decision)
 {
-    if (posting->kind == FLORIN_POSTING) {
+    if (posting->kind == FLORIN_POSTING || posting->kind == FLORIN_BATCH) {
         for (uint8_t i = 0; i < posting->leg_count; i++) {
-            if (!is_balanced(posting, i))
+            bool must = posting->kind == FLORIN_POSTING || posting->legs[i].group != 0;
+            if (must && !is_balanced(posting, i))
                 worsen(decision, FLORIN_UNBALANCED, FLORIN_FIELD_LEGS, i);
         }
     } else if ((posting->kind == FLORIN_TRANSFER || posting->kind == FLORIN_CAPTURE) &&
