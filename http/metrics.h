@@ -26,6 +26,7 @@ enum metrics_transaction {
     METRICS_HOLD,
     METRICS_CAPTURE,
     METRICS_VOID,
+    METRICS_BATCH, /* atomic ones */
     METRICS_TRANSACTIONS,
 };
 
