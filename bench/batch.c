@@ -1,10 +1,11 @@
-/* batch.c - durable deposits through POST /batch: what a florind takes in bulk.
+/* batch.c - durable deposits or transfers through POST /batch: what a florind takes in bulk.
  *
  * Opens --accounts accounts at a running florind, then sends batches of deposits to accounts drawn
- * at random, each with a key of its own, on some connections for some seconds. A connection is a
- * thread that sends a batch and reads its answer before it makes the next. The bodies are made
- * once; only ids and keys are written anew, so that the load takes little of the cores that it
- * shares with the server. Every result is looked at: what is not applied counts as refused.
+ * at random, or of transfers between two of them, each with a key of its own, on some connections
+ * for some seconds. A connection is a thread that sends a batch and reads its answer before it
+ * makes the next. The bodies are made once; only ids and keys are written anew, so that the load
+ * takes little of the cores that it shares with the server. Every result is looked at: what is not
+ * applied counts as refused.
  *
  * It must not know more of the server than its API.
  */
@@ -46,8 +47,27 @@ static const struct {
     [FORM_BINARY] = {"binary", "application/vnd.florin.batch"},
 };
 
+/* What an item does, where its accounts are in the text, and the entry's number for it. */
+static const struct {
+    const char *name;
+    const char *item;
+    const char *account;
+    const char *counterparty; /* NULL: none */
+    char number;
+} kinds[] = {
+    {"deposit",
+     "{\"type\":\"Deposit\",\"account\":\"................\","
+     "\"amount\":\"1.00\",\"key\":\"................\"}",
+     "\"account\":\"", NULL, 1},
+    {"transfer",
+     "{\"type\":\"Transfer\",\"from\":\"................\",\"to\":\"................\","
+     "\"amount\":\"0.01\",\"key\":\"................\"}",
+     "\"from\":\"", "\"to\":\"", 5},
+};
+
 struct arguments {
     enum form form;
+    unsigned kind;
     uint16_t port;
     uint32_t size;
     uint32_t connections;
@@ -76,9 +96,6 @@ struct connection {
     uint64_t refused;
     struct histogram latency;
 };
-
-static const char item_text[] = "{\"type\":\"Deposit\",\"account\":\"................\","
-                                "\"amount\":\"1.00\",\"key\":\"................\"}";
 
 static int connect_to(uint16_t port)
 {
@@ -149,8 +166,8 @@ static void *open_accounts(void *argument)
         size_t length;
         measure_write_hex(id, i);
         int count = snprintf(request, sizeof(request),
-                             "POST /accounts HTTP/1.1\r\nHost: bench\r\nContent-Length: 25\r\n\r\n"
-                             "{\"id\":\"%.16s\"}",
+                             "POST /accounts HTTP/1.1\r\nHost: bench\r\nContent-Length: 43\r\n\r\n"
+                             "{\"id\":\"%.16s\",\"balance\":1000000}",
                              id);
         send_all(descriptor, request, (size_t)count);
         int status = receive(descriptor, answer, sizeof(answer), &length);
@@ -167,7 +184,9 @@ static void make_body(struct connection *connection)
 {
     uint32_t size = connection->arguments->size;
     bool binary = connection->arguments->form == FORM_BINARY;
-    connection->item_bytes = binary ? ENTRY_BYTES : sizeof(item_text); /* and a separator */
+    const char *item_text = kinds[connection->arguments->kind].item;
+    size_t text_bytes = strlen(item_text) + 1; /* and a separator */
+    connection->item_bytes = binary ? ENTRY_BYTES : text_bytes;
     connection->body_bytes = size * connection->item_bytes + (binary ? 0 : 1);
     connection->answer_bytes = size * (binary ? RESULT_BYTES : (size_t)RESULT_BYTES_MAX) + 2;
     connection->body = calloc(1, connection->body_bytes);
@@ -177,31 +196,51 @@ static void make_body(struct connection *connection)
     if (!binary) {
         bool array = connection->arguments->form == FORM_JSON;
         *at++ = array ? '[' : '\n';
-        for (uint32_t i = 0; i < size; i++, at += sizeof(item_text)) {
-            memcpy(at, item_text, sizeof(item_text) - 1);
-            at[sizeof(item_text) - 1] = array ? ',' : '\n';
+        for (uint32_t i = 0; i < size; i++, at += text_bytes) {
+            memcpy(at, item_text, text_bytes - 1);
+            at[text_bytes - 1] = array ? ',' : '\n';
         }
         at[-1] = array ? ']' : '\n';
         return;
     }
     for (uint32_t i = 0; i < size; i++, at += ENTRY_BYTES) {
-        at[0] = 1; /* deposit */
+        bool is_transfer = kinds[connection->arguments->kind].counterparty != NULL;
+        at[0] = kinds[connection->arguments->kind].number;
         at[2] = MEASURE_HEX_BYTES;
+        at[3] = is_transfer ? MEASURE_HEX_BYTES : 0;
         at[4] = MEASURE_HEX_BYTES;
         at[8] = 100;
     }
 }
 
+/* Where a value begins in an item of a body, which begins with a bracket or line end. */
+static size_t place_behind(const char *text, const char *name)
+{
+    return 1 + (size_t)(strstr(text, name) - text) + strlen(name);
+}
+
 static void renew_body(struct connection *connection)
 {
     bool binary = connection->arguments->form == FORM_BINARY;
-    size_t account_at = binary ? 32 : 1 + (size_t)(strchr(item_text, '.') - item_text);
-    size_t key_at = binary ? 32 + MEASURE_HEX_BYTES
-                           : 1 + (size_t)(strstr(item_text, "\"key\":\"") - item_text) + 7;
+    const char *text = kinds[connection->arguments->kind].item;
+    const char *counterparty = kinds[connection->arguments->kind].counterparty;
+    uint64_t accounts = connection->arguments->accounts;
+    size_t account_at =
+        binary ? 32 : place_behind(text, kinds[connection->arguments->kind].account);
+    size_t key_at = binary ? 32 + MEASURE_HEX_BYTES : place_behind(text, "\"key\":\"");
+    size_t counterparty_at = key_at;
+    if (counterparty != NULL && binary)
+        key_at += MEASURE_HEX_BYTES;
+    else if (counterparty != NULL)
+        counterparty_at = place_behind(text, counterparty);
     for (uint32_t i = 0; i < connection->arguments->size; i++) {
         char *item = connection->body + i * connection->item_bytes;
-        measure_write_hex(item + account_at,
-                          measure_random(&connection->random) % connection->arguments->accounts);
+        uint64_t account = measure_random(&connection->random) % accounts;
+        measure_write_hex(item + account_at, account);
+        if (counterparty != NULL) /* another one */
+            measure_write_hex(item + counterparty_at,
+                              (account + 1 + measure_random(&connection->random) % (accounts - 1)) %
+                                  accounts);
         measure_write_hex(item + key_at, connection->run << 48 |
                                              (uint64_t)connection->number << 40 |
                                              connection->keys++);
@@ -280,11 +319,12 @@ static void report(const struct arguments *arguments, const struct connection *c
         refused += connections[i].refused;
         histogram_merge(&latency, &connections[i].latency);
     }
-    printf("batch form=%s size=%u connections=%u seconds=%.2f batches=%llu applied=%llu "
+    printf("batch form=%s kind=%s size=%u connections=%u seconds=%.2f batches=%llu applied=%llu "
            "refused=%llu per_second=%.0f p50_us=%.0f p99_us=%.0f load_cpu=%.2f\n",
-           forms[arguments->form].name, arguments->size, arguments->connections, seconds,
-           (unsigned long long)batches, (unsigned long long)applied, (unsigned long long)refused,
-           (double)applied / seconds, (double)histogram_percentile(&latency, 50) / 1e3,
+           forms[arguments->form].name, kinds[arguments->kind].name, arguments->size,
+           arguments->connections, seconds, (unsigned long long)batches,
+           (unsigned long long)applied, (unsigned long long)refused, (double)applied / seconds,
+           (double)histogram_percentile(&latency, 50) / 1e3,
            (double)histogram_percentile(&latency, 99) / 1e3, cpu_seconds / seconds);
 }
 
@@ -292,9 +332,10 @@ static void usage(FILE *out)
 {
     fputs("Usage: batch [OPTION...]\n"
           "\n"
-          "Sends batches of deposits to a florind on 127.0.0.1 and prints transactions a second.\n"
+          "Sends batches to a florind on 127.0.0.1 and prints transactions a second.\n"
           "\n"
           "  --form json|ndjson|binary   default json\n"
+          "  --kind deposit|transfer     default deposit\n"
           "  --size N                    items of a batch, 1 to 8192 (default 1000)\n"
           "  --connections N             default 4\n"
           "  --seconds N                 default 3\n"
@@ -313,10 +354,21 @@ static enum form parse_form(const char *text)
     exit(64);
 }
 
+static unsigned parse_kind(const char *text)
+{
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(text, kinds[i].name) == 0)
+            return i;
+    }
+    usage(stderr);
+    exit(64);
+}
+
 static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
         {"form", required_argument, NULL, 'f'},
+        {"kind", required_argument, NULL, 'k'},
         {"size", required_argument, NULL, 's'},
         {"connections", required_argument, NULL, 'c'},
         {"seconds", required_argument, NULL, 't'},
@@ -331,6 +383,9 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
         case 'f':
             arguments->form = parse_form(optarg);
             break;
+        case 'k':
+            arguments->kind = parse_kind(optarg);
+            break;
         case 's':
             arguments->size =
                 (uint32_t)measure_parse_number("--size", optarg, 1, FLORIN_BATCH_ITEMS_MAX);
@@ -343,7 +398,7 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
             arguments->seconds = (uint32_t)measure_parse_number("--seconds", optarg, 1, 3600);
             break;
         case 'a':
-            arguments->accounts = measure_parse_number("--accounts", optarg, 1, 100000000);
+            arguments->accounts = measure_parse_number("--accounts", optarg, 2, 100000000);
             break;
         case 'p':
             arguments->port = (uint16_t)measure_parse_number("--port", optarg, 1, UINT16_MAX);

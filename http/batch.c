@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "batch_entry.h"
+#include "batch_internal.h"
 #include "batch_item.h"
 #include "batch_scan.h"
 #include "http_worker.h"
@@ -46,42 +47,6 @@ enum {
 #define TOKEN_OF_BATCH (UINT64_C(1) << 31)
 static_assert(FLORIN_BATCHES_MAX * FLORIN_BATCH_ITEMS_MAX <= 1 << 30, "an item's number fits");
 
-enum batch_phase { BATCH_READING, BATCH_SUBMITTING, BATCH_COLLECTING };
-
-struct batch_guard {
-    struct batch *batch; /* NULL: detached */
-    char *answer;        /* freed with the request; NULL: none */
-};
-
-struct batch {
-    unsigned slot;
-    enum request_content content;
-    enum batch_phase phase;
-    struct answer_style style;
-    struct command_flags flags;
-    h2o_req_t *request; /* NULL: the client has left */
-    struct batch_guard *guard;
-    uint8_t *body;
-    size_t body_length;
-
-    uint32_t count;       /* items; known when they were read */
-    uint32_t checked;     /* entries of the binary form */
-    uint32_t next;        /* the first that is not submitted */
-    uint32_t outstanding; /* submitted, without a result */
-    bool is_stuck;        /* a queue was full in this turn */
-    uint64_t stuck_ns;    /* since when nothing could be submitted; 0: something was */
-
-    /* JSON */
-    struct batch_scan scan;
-    struct batch_span *spans;
-    struct batch_outcome *outcomes;
-    uint32_t written; /* results that are in the answer */
-
-    char *answer;
-    size_t answer_length;
-    size_t answer_capacity;
-};
-
 /* Some items on their way to the engine. */
 struct window {
     uint32_t end; /* behind the last item that was looked at */
@@ -97,11 +62,6 @@ static uint64_t now_ns(void)
     int error = clock_gettime(CLOCK_MONOTONIC, &now);
     assert(error == 0);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static bool is_binary(const struct batch *batch)
-{
-    return batch->content == REQUEST_CONTENT_BATCH;
 }
 
 /* --- life cycle --------------------------------------------------------------------------- */
@@ -121,6 +81,7 @@ static void destroy(struct batch *batch)
     free(batch->body);
     free(batch->spans);
     free(batch->outcomes);
+    free(batch->atomic);
     free(batch->answer);
     free(batch);
 }
@@ -145,7 +106,7 @@ static h2o_req_t *detach(struct batch *batch)
     return request;
 }
 
-static struct batch *create(h2o_iovec_t body, enum request_content content)
+static struct batch *create(h2o_iovec_t body, enum request_content content, bool is_atomic)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
     if (batch == NULL)
@@ -155,7 +116,10 @@ static struct batch *create(h2o_iovec_t body, enum request_content content)
     batch->body_length = body.len;
     if (content != REQUEST_CONTENT_BATCH)
         batch->spans = malloc(FLORIN_BATCH_ITEMS_MAX * sizeof(*batch->spans));
-    if (batch->body == NULL || (batch->spans == NULL && content != REQUEST_CONTENT_BATCH)) {
+    if (is_atomic)
+        batch->atomic = calloc(1, sizeof(*batch->atomic));
+    if (batch->body == NULL || (batch->spans == NULL && content != REQUEST_CONTENT_BATCH) ||
+        (batch->atomic == NULL && is_atomic)) {
         destroy(batch);
         return NULL;
     }
@@ -165,18 +129,24 @@ static struct batch *create(h2o_iovec_t body, enum request_content content)
 }
 
 bool batch_start(struct http_worker *worker, h2o_req_t *request, const struct answer_style *style,
-                 struct command_flags flags, enum request_content content)
+                 struct command_flags flags, const struct request_headers *headers)
 {
+    enum request_content content = headers->content;
     struct batches *batches = &worker->batches;
     if (batches->count == FLORIN_BATCHES_MAX)
         return false;
-    struct batch *batch = create(request->entity, content);
+    struct batch *batch = create(request->entity, content, flags.atomic);
     if (batch == NULL)
         return false;
     while (batches->slots[batch->slot] != NULL)
         batch->slot++;
     batch->style = *style;
     batch->flags = flags;
+    if (flags.atomic) {
+        batch->atomic->flags = flags;
+        batch->atomic->key_length = headers->key_length;
+        memcpy(batch->atomic->key, headers->key, headers->key_length);
+    }
     batch->request = request;
     batch->guard = h2o_mem_alloc_shared(&request->pool, sizeof(*batch->guard), dispose_guard);
     *batch->guard = (struct batch_guard){.batch = batch};
@@ -188,7 +158,7 @@ bool batch_start(struct http_worker *worker, h2o_req_t *request, const struct an
     return true;
 }
 
-static uint64_t token_of(const struct batches *batches, const struct batch *batch, uint32_t item)
+uint64_t batch_token(const struct batches *batches, const struct batch *batch, uint32_t item)
 {
     return (uint64_t)batches->generations[batch->slot] << 32 | TOKEN_OF_BATCH |
            (batch->slot * FLORIN_BATCH_ITEMS_MAX + item);
@@ -201,22 +171,27 @@ bool batch_owns_token(uint64_t token)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
+void batch_refuse(struct http_worker *worker, struct batch *batch, const struct answer *answer)
+{
+    metrics_count_answer(&worker->metrics, ROUTE_BATCH, answer->status, answer->code);
+    h2o_req_t *request = detach(batch);
+    release(worker, batch);
+    respond(request, answer);
+}
+
 static void refuse(struct http_worker *worker, struct batch *batch,
                    const struct request_fault *fault)
 {
     struct answer answer;
     answer_fault(&answer, fault, &batch->style);
-    metrics_count_answer(&worker->metrics, ROUTE_BATCH, answer.status, answer.code);
-    h2o_req_t *request = detach(batch);
-    release(worker, batch);
-    respond(request, &answer);
+    batch_refuse(worker, batch, &answer);
 }
 
 static bool check_size(const struct batch *batch, struct request_fault *fault)
 {
     if (batch->body_length == 0)
         return request_fault_set(fault, "body", "The body is empty; a batch is needed");
-    if (!is_binary(batch))
+    if (!batch_is_binary(batch))
         return true;
     if (batch->body_length % BATCH_ENTRY_BYTES != 0)
         return request_fault_set(fault, "body", "The body must have a multiple of %d bytes",
@@ -243,7 +218,7 @@ static enum batch_scan_state check_entries(struct batch *batch, struct request_f
 /* Memory for all results; libh2o ends the process when there is none, as it does for a request. */
 static void prepare(struct batch *batch)
 {
-    if (is_binary(batch)) {
+    if (batch_is_binary(batch)) {
         batch->answer_capacity = (size_t)batch->count * BATCH_RESULT_BYTES;
         batch->answer_length = batch->answer_capacity;
     } else {
@@ -252,9 +227,16 @@ static void prepare(struct batch *batch)
         for (uint32_t i = 0; i < batch->count; i++)
             batch->outcomes[i].is_known = false;
         batch->answer_capacity = (size_t)batch->count * RESULT_BYTES_USUAL + BATCH_ITEM_RESULT_MAX;
+        if (batch->atomic != NULL)
+            batch->answer_capacity = BATCH_WHOLE_TEXT_MAX;
     }
     batch->answer = h2o_mem_alloc(batch->answer_capacity);
     batch->phase = BATCH_SUBMITTING;
+}
+
+static bool is_empty(const struct batch *batch)
+{
+    return !batch_is_binary(batch) && batch->scan.count == 0;
 }
 
 static void read_some(struct http_worker *worker, struct batch *batch)
@@ -267,11 +249,16 @@ static void read_some(struct http_worker *worker, struct batch *batch)
         return;
     }
     if (check_size(batch, &fault))
-        state = is_binary(batch) ? check_entries(batch, &fault)
-                                 : batch_scan_step(&batch->scan, SCAN_BYTES, &fault);
-    if (state == BATCH_SCAN_REFUSED)
+        state = batch_is_binary(batch) ? check_entries(batch, &fault)
+                                       : batch_scan_step(&batch->scan, SCAN_BYTES, &fault);
+    if (state == BATCH_SCAN_REFUSED && batch->atomic != NULL && batch->checked < batch->count)
+        batch_whole_refuse(worker, batch, batch->checked, &fault);
+    else if (state == BATCH_SCAN_REFUSED)
         refuse(worker, batch, &fault);
-    else if (state == BATCH_SCAN_DONE)
+    else if (state == BATCH_SCAN_DONE && batch->atomic != NULL && is_empty(batch)) {
+        (void)request_fault_set(&fault, "body", "An atomic batch has at least one item");
+        refuse(worker, batch, &fault);
+    } else if (state == BATCH_SCAN_DONE)
         prepare(batch);
 }
 
@@ -283,7 +270,11 @@ static void record(struct http_worker *worker, struct batch *batch, uint32_t ite
 {
     if (!batch->flags.dry_run)
         metrics_count_result(&worker->metrics, result);
-    if (!is_binary(batch)) {
+    if (batch->atomic != NULL) {
+        batch->atomic->result = *result;
+        return;
+    }
+    if (!batch_is_binary(batch)) {
         batch->outcomes[item].result = *result;
         batch->outcomes[item].is_known = true;
         batch->outcomes[item].is_malformed = false;
@@ -299,7 +290,7 @@ static bool read_item(const struct batch *batch, uint32_t number, struct batch_i
                       struct florin_command *command)
 {
     struct request_fault fault;
-    if (is_binary(batch)) {
+    if (batch_is_binary(batch)) {
         batch_entry_command(batch->body + (size_t)number * BATCH_ENTRY_BYTES, command);
         command->dry_run = batch->flags.dry_run;
         command->as_admin = batch->flags.as_admin;
@@ -317,7 +308,7 @@ static bool read_item(const struct batch *batch, uint32_t number, struct batch_i
 /* The bytes of an item that have to be parsed. */
 static size_t item_bytes(const struct batch *batch, uint32_t number)
 {
-    return is_binary(batch) ? 0 : batch->spans[number].length;
+    return batch_is_binary(batch) ? 0 : batch->spans[number].length;
 }
 
 /* Looks at the next items, WINDOW at most. */
@@ -333,7 +324,7 @@ static void fill_window(const struct batches *batches, const struct batch *batch
         bytes += item_bytes(batch, window->end);
         if (!read_item(batch, window->end, &window->items[window->count], command))
             continue;
-        command->user_data = token_of(batches, batch, window->end);
+        command->user_data = batch_token(batches, batch, window->end);
         window->numbers[window->count++] = window->end;
     }
 }
@@ -369,7 +360,7 @@ static void pass_items(struct batch *batch, const struct window *window, uint32_
 }
 
 /* Whether a batch has waited for room for so long that its commands' own deadline would be over. */
-static bool has_waited_enough(const struct http_worker *worker, struct batch *batch)
+bool batch_has_waited_enough(const struct http_worker *worker, struct batch *batch)
 {
     uint64_t now = now_ns();
     if (batch->stuck_ns == 0)
@@ -389,7 +380,7 @@ static void submit_some(struct http_worker *worker, struct batch *batch)
     uint32_t end = taken == window.count ? window.end : window.numbers[taken];
     if (end > batch->next)
         batch->stuck_ns = 0;
-    if (status == FLORIN_QUEUE_FULL && !has_waited_enough(worker, batch)) {
+    if (status == FLORIN_QUEUE_FULL && !batch_has_waited_enough(worker, batch)) {
         batch->is_stuck = true;
     } else if (status != FLORIN_APPLIED) {
         record_refused(worker, batch, &window, taken);
@@ -425,6 +416,8 @@ void batches_submit(struct http_worker *worker)
             }
             if (batches->slots[slot]->phase == BATCH_READING)
                 read_some(worker, batches->slots[slot]);
+            else if (batches->slots[slot]->atomic != NULL)
+                batch_whole_submit(worker, batches->slots[slot]);
             else
                 submit_some(worker, batches->slots[slot]);
         }
@@ -450,8 +443,9 @@ void batches_take(struct http_worker *worker, const struct florin_result *result
 /* Whether the next result can be written. */
 static bool can_write(const struct batch *batch)
 {
-    return batch->phase != BATCH_READING && !is_binary(batch) && batch->request != NULL &&
-           batch->written < batch->next && batch->outcomes[batch->written].is_known;
+    return batch->phase != BATCH_READING && !batch_is_binary(batch) && batch->atomic == NULL &&
+           batch->request != NULL && batch->written < batch->next &&
+           batch->outcomes[batch->written].is_known;
 }
 
 /* Whether nothing more comes. */
@@ -495,31 +489,42 @@ static void write_some(struct http_worker *worker, struct batch *batch)
 
 static const char *content_type(const struct batch *batch)
 {
-    return is_binary(batch)                           ? "application/vnd.florin.batch"
+    return batch_is_binary(batch)                     ? "application/vnd.florin.batch"
            : batch->content == REQUEST_CONTENT_NDJSON ? "application/x-ndjson"
                                                       : "application/json";
 }
 
-static void send_answer(struct http_worker *worker, struct batch *batch)
+/* The answer is whole. */
+void batch_send(struct http_worker *worker, struct batch *batch, const struct answer *head,
+                const char *type)
 {
-    if (batch->content == REQUEST_CONTENT_JSON)
-        append(batch, batch->count == 0 ? "[]" : "]", batch->count == 0 ? 2 : 1);
-    const char *type = content_type(batch);
     const char *bytes = batch->answer;
     size_t length = batch->answer_length;
-    bool money_as_string = batch->style.money_as_string && !is_binary(batch);
     batch->guard->answer = batch->answer;
     batch->answer = NULL;
     h2o_req_t *request = detach(batch);
     release(worker, batch);
-    metrics_count_answer(&worker->metrics, ROUTE_BATCH, 200, ERROR_NONE);
-    respond_kept(request, type, money_as_string, bytes, length);
+    metrics_count_answer(&worker->metrics, ROUTE_BATCH, head->status, ERROR_NONE);
+    respond_kept(request, head, type, bytes, length);
+}
+
+void batch_send_results(struct http_worker *worker, struct batch *batch)
+{
+    struct answer head;
+    answer_init(&head, 200);
+    head.money_as_string = batch->style.money_as_string && !batch_is_binary(batch);
+    if (batch->content == REQUEST_CONTENT_JSON)
+        append(batch, batch->count == 0 ? "[]" : "]", batch->count == 0 ? 2 : 1);
+    batch_send(worker, batch, &head, content_type(batch));
 }
 
 static void end(struct http_worker *worker, struct batch *batch)
 {
     if (batch->request != NULL) {
-        send_answer(worker, batch);
+        if (batch->atomic != NULL)
+            batch_whole_send(worker, batch);
+        else
+            batch_send_results(worker, batch);
         return;
     }
     metrics_count(&worker->metrics.clients_lost);

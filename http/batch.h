@@ -38,12 +38,12 @@ struct batches {
     unsigned turn; /* the slot that comes first next time */
 };
 
-/* Takes a request whose headers are checked and whose body is of this content. false: there are
+/* Takes a request whose headers are checked: they say what its body is. false: there are
  * FLORIN_BATCHES_MAX, or no memory. */
 __attribute__((warn_unused_result)) bool batch_start(struct http_worker *worker, h2o_req_t *request,
                                                      const struct answer_style *style,
                                                      struct command_flags flags,
-                                                     enum request_content content);
+                                                     const struct request_headers *headers);
 
 /* Whether a result's user_data is an item's, and not a parked request's. */
 bool batch_owns_token(uint64_t token);

@@ -125,7 +125,8 @@ void batch_item_answer(struct answer *answer, const struct batch_outcome *outcom
     bool parsed = batch_item_parse(&again, item, item_length, no_flags, &fault);
     assert(parsed == needs_legs);
     if (parsed)
-        answer_call(answer, again.route, &outcome->result, &again.request.echo, style);
+        answer_call(answer, (enum route)outcome->route, &outcome->result, &again.request.echo,
+                    style);
     else
         answer_fault(answer, &fault, style);
 }

@@ -20,7 +20,7 @@ bool command_flags_parse(struct command_flags *flags, enum route route, bool is_
                  route == ROUTE_POSTINGS || route == ROUTE_HOLDS || route == ROUTE_CAPTURE ||
                  route == ROUTE_VOID || route == ROUTE_BATCH || route == ROUTE_REVERSAL;
     bool changes = moves || route == ROUTE_ACCOUNTS || route == ROUTE_ACCOUNT;
-    size_t known = is_read || !changes ? 0 : moves ? 2 : 1;
+    size_t known = is_read || !changes ? 0 : route == ROUTE_BATCH ? 3 : moves ? 2 : 1;
     return query_parse(&parameters, query, query_length, names, known, fault) &&
            query_flag(&parameters, names[0], &flags->dry_run, fault) &&
            query_flag(&parameters, names[1], &flags->as_admin, fault) &&

@@ -224,10 +224,10 @@ static void ask(struct exchange *exchange)
         exchange_refuse_fault(exchange, &fault);
 }
 
-/* Its items have keys and versions of their own. */
+/* Its items have versions of their own, and keys unless they are one command. */
 static bool check_batch_headers(const struct exchange *exchange, struct request_fault *fault)
 {
-    if (exchange->headers.has_key)
+    if (exchange->headers.has_key && !exchange->flags.atomic)
         return request_fault_set(fault, "Idempotency-Key",
                                  "Each item of a batch has a key of its own");
     if (exchange->headers.has_if_match)
@@ -245,7 +245,7 @@ static void post_batch(struct exchange *exchange)
     else if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING)
         exchange_refuse_recovering(exchange);
     else if (!batch_start(worker, exchange->request, &exchange->style, exchange->flags,
-                          exchange->headers.content))
+                          &exchange->headers))
         exchange_refuse(exchange, ERROR_TOO_MANY_REQUESTS);
 }
 

@@ -20,7 +20,7 @@ static const char *const transaction_names[METRICS_TRANSACTIONS] = {
     [METRICS_DEPOSIT] = "deposit",   [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
     [METRICS_CHANGE] = "change",     [METRICS_TRANSFER] = "transfer", [METRICS_POSTING] = "posting",
     [METRICS_HOLD] = "hold",         [METRICS_CAPTURE] = "capture",   [METRICS_VOID] = "void",
-    [METRICS_REVERSAL] = "reversal",
+    [METRICS_REVERSAL] = "reversal", [METRICS_BATCH] = "batch",
 };
 
 void metrics_count_answer(struct metrics *metrics, enum route route, int status,
@@ -43,6 +43,7 @@ void metrics_count_result(struct metrics *metrics, const struct florin_result *r
         [METRICS_TRANSFER] = FLORIN_TRANSFER, [METRICS_POSTING] = FLORIN_POSTING,
         [METRICS_HOLD] = FLORIN_HOLD,         [METRICS_CAPTURE] = FLORIN_CAPTURE,
         [METRICS_VOID] = FLORIN_VOID,         [METRICS_REVERSAL] = FLORIN_REVERSE,
+        [METRICS_BATCH] = FLORIN_BATCH,
     };
     if (result->replayed) {
         metrics_count(&metrics->replays);

@@ -27,6 +27,7 @@ enum metrics_transaction {
     METRICS_CAPTURE,
     METRICS_VOID,
     METRICS_REVERSAL,
+    METRICS_BATCH, /* atomic ones */
     METRICS_TRANSACTIONS,
 };
 

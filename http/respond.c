@@ -75,13 +75,13 @@ void respond_text(h2o_req_t *request, const char *type, const char *text, size_t
     h2o_send_inline(request, text, length);
 }
 
-void respond_kept(h2o_req_t *request, const char *type, bool money_as_string, const char *text,
+void respond_kept(h2o_req_t *request, const struct answer *head, const char *type, const char *text,
                   size_t length)
 {
     static h2o_generator_t whole = {NULL, NULL};
     h2o_iovec_t bytes = h2o_iovec_init(text, length);
-    start(request, 200, type, length);
-    add_preference(request, money_as_string);
+    start(request, head->status, type, length);
+    add_headers(request, head);
     h2o_start_response(request, &whole);
     h2o_send(request, &bytes, 1, H2O_SEND_STATE_FINAL);
 }

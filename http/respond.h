@@ -17,8 +17,9 @@ void respond(h2o_req_t *request, const struct answer *answer);
 /* A page of another type than JSON. */
 void respond_text(h2o_req_t *request, const char *content_type, const char *text, size_t length);
 
-/* The same without copying: the text lives as long as the request. */
-void respond_kept(h2o_req_t *request, const char *content_type, bool money_as_string,
+/* The same without copying, with status and headers of an answer: the text lives as long as the
+ * request. */
+void respond_kept(h2o_req_t *request, const struct answer *head, const char *content_type,
                   const char *text, size_t length);
 
 /* The headers of a 200 whose length is not known; the generator sends the rest. */

@@ -138,7 +138,7 @@ enum florin_command_kind {
     FLORIN_VOID = 9,           /* ends a hold */
     FLORIN_EXPIRE = 10,        /* in the log only: the time of a hold was over */
     FLORIN_REVERSE = 11,       /* undoes a transaction, all or a part */
-    FLORIN_BATCH = 12,         /* legs that need not balance, all or nothing */
+    FLORIN_BATCH = 12,         /* legs that need not balance (but groups do), all or nothing */
     FLORIN_READ_ACCOUNT = 16,  /* balance, version and all else of one account; not logged */
 };
 
@@ -194,6 +194,8 @@ struct florin_leg {
     bool has_expected_balance;
     int64_t expected_balance_minor; /* at least; a decimal as amount_minor is */
     uint8_t expected_balance_scale; /* 0 to 18 */
+    /* Batch: legs of one group balance among themselves, in each currency; 0: of none. */
+    uint8_t group;
 };
 
 /* What FLORIN_CHANGE_ACCOUNT changes; the rest stays. */

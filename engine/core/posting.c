@@ -166,12 +166,14 @@ bool posting_same_currency(const struct posting *posting, uint8_t left, uint8_t 
     return memcmp(&a->currency, &b->currency, sizeof(a->currency)) == 0;
 }
 
-/* Whether debits equal credits among the legs in the currency of leg `number`. */
+/* Whether debits equal credits among the legs in the group and the currency of leg `number`. */
 static bool is_balanced(const struct posting *posting, uint8_t number)
 {
     wide sum = 0;
     for (uint8_t i = 0; i < posting->leg_count; i++) {
         const struct posting_leg *leg = &posting->legs[i];
+        if (posting->kind == FLORIN_BATCH && leg->group != posting->legs[number].group)
+            continue;
         if (posting_same_currency(posting, i, number))
             sum += leg->direction == FLORIN_CREDIT ? (wide)leg->amount_minor
                                                    : -(wide)leg->amount_minor;
@@ -181,9 +183,10 @@ static bool is_balanced(const struct posting *posting, uint8_t number)
 
 static void judge_currencies(const struct posting *posting, struct posting_decision *decision)
 {
-    if (posting->kind == FLORIN_POSTING) {
+    if (posting->kind == FLORIN_POSTING || posting->kind == FLORIN_BATCH) {
         for (uint8_t i = 0; i < posting->leg_count; i++) {
-            if (!is_balanced(posting, i))
+            bool must = posting->kind == FLORIN_POSTING || posting->legs[i].group != 0;
+            if (must && !is_balanced(posting, i))
                 worsen(decision, FLORIN_UNBALANCED, FLORIN_FIELD_LEGS, i);
         }
     } else if ((posting->kind == FLORIN_TRANSFER || posting->kind == FLORIN_CAPTURE) &&

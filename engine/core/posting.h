@@ -58,6 +58,7 @@ struct posting_leg {
     uint64_t expected_version;
     bool has_expected_balance;
     uint8_t expected_balance_scale;
+    uint8_t group; /* of a batch: these balance; 0: none */
     int64_t expected_balance;
 
     /* set by posting_decide() */

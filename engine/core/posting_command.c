@@ -51,6 +51,7 @@ static void take_leg(struct posting *posting, const struct hash_secret *secret,
         .has_expected_balance = leg->has_expected_balance,
         .expected_balance_scale = leg->expected_balance_scale,
         .expected_balance = leg->expected_balance_minor,
+        .group = leg->group,
     };
     if (leg->direction == FLORIN_CREDIT)
         posting->accounts[account].is_credited = true;
@@ -144,6 +145,7 @@ void posting_command(const struct posting *posting, struct florin_leg legs[FLORI
             .has_expected_balance = leg->has_expected_balance,
             .expected_balance_minor = leg->expected_balance,
             .expected_balance_scale = leg->expected_balance_scale,
+            .group = leg->group,
         };
     }
     *command = (struct florin_command){
@@ -189,6 +191,7 @@ static uint64_t mix_leg(uint64_t digest, const struct florin_leg *leg)
     bytes[9] = amount.scale;
     bytes[10] = leg->has_expected_balance;
     bytes[11] = leg->has_expected_balance ? leg->expected_balance_scale : 0;
+    bytes[12] = leg->group;
     bytes_put_i64(bytes + 16, amount.digits);
     bytes_put_u64(bytes + 24, leg->expected_version);
     bytes_put_i64(bytes + 32, leg->has_expected_balance ? leg->expected_balance_minor : 0);

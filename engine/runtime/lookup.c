@@ -103,13 +103,14 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
         lookups->free = lookup->next;
     lookup->message = lookups->messages + (size_t)number * LOOKUP_MESSAGE_BYTES;
     message_put_command(lookup->message, command, account_hash, 0);
+    lookup->is_posting = posting_is(command->kind);
+    lookups->posting_count += lookup->is_posting;
     lookup->deadline_ns = deadline_ns;
     lookup->state = LOOKUP_WAITING;
     lookup->kind = SHARD_LOOKUP_NONE;
     lookup->is_reversal = false;
     lookup->found = (struct shard_found){0};
     lookup->error = 0;
-    lookup->steps_aside = false;
     append(lookups, number, account_hash);
     return lookup;
 }
@@ -123,18 +124,20 @@ void lookups_add_claim(struct lookups *lookups, uint32_t claim, uint64_t account
     if (again)
         lookups->claims_free = lookup->next;
     lookup->message = NULL;
+    lookup->is_posting = false;
     lookup->claim = claim;
     lookup->deadline_ns = UINT64_MAX; /* it ends with its posting */
     lookup->waiter = -1;
-    lookup->steps_aside = false;
     lookup->state = LOOKUP_CLAIMED;
     lookups->claim_count++;
     append(lookups, number, account_hash);
 }
 
-static void unlink_entry(struct lookups *lookups, int32_t before, int32_t number)
+void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
 {
-    const struct lookup *lookup = lookups_at(lookups, number);
+    struct lookup *lookup = lookups_at(lookups, number);
+    int32_t *free = lookup->message == NULL ? &lookups->claims_free : &lookups->free;
+    assert(lookup->state != LOOKUP_READING);
     if (before == LOOKUP_NONE)
         lookups->head = lookup->next;
     else
@@ -143,33 +146,9 @@ static void unlink_entry(struct lookups *lookups, int32_t before, int32_t number
         lookups->tail = before;
     lookups->count--;
     leave_crowd(lookups, number);
-}
-
-bool lookups_claim_stands_behind(const struct lookups *lookups, int32_t number)
-{
-    uint64_t hash = lookups->pool[number].account_hash;
-    for (int32_t i = lookups->pool[number].next_in_crowd; i != LOOKUP_NONE;
-         i = lookups->pool[i].next_in_crowd) {
-        if (lookups->pool[i].message == NULL && lookups->pool[i].account_hash == hash)
-            return true;
-    }
-    return false;
-}
-
-void lookups_step_aside(struct lookups *lookups, int32_t before, int32_t number)
-{
-    unlink_entry(lookups, before, number);
-    append(lookups, number, lookups_at(lookups, number)->account_hash);
-}
-
-void lookups_remove(struct lookups *lookups, int32_t before, int32_t number)
-{
-    struct lookup *lookup = lookups_at(lookups, number);
-    int32_t *free = lookup->message == NULL ? &lookups->claims_free : &lookups->free;
-    assert(lookup->state != LOOKUP_READING);
-    unlink_entry(lookups, before, number);
     if (lookup->message == NULL)
         lookups->claim_count--;
+    lookups->posting_count -= lookup->is_posting;
     lookup->next = *free;
     *free = number;
 }

@@ -47,6 +47,7 @@ enum lookup_state { LOOKUP_WAITING, LOOKUP_UNDURABLE, LOOKUP_READING, LOOKUP_CLA
 struct lookup {
     /* set by the worker; not touched while READING */
     uint8_t *message; /* the command; NULL: a claim */
+    bool is_posting;  /* the command may need the coordinator */
     uint32_t claim;
     uint64_t account_hash;
     uint64_t deadline_ns; /* monotonic */
@@ -58,7 +59,6 @@ struct lookup {
     enum shard_lookup kind;
     uint64_t lsn;
     struct hash128 digest;
-    bool steps_aside;        /* it lets those behind it go first */
     bool is_reversal;        /* it asks for a transaction's next reversal */
     uint64_t filters_to_lsn; /* of the shard's filters then */
     /* the reader's answer */
@@ -82,7 +82,8 @@ struct lookups {
     int32_t head;
     int32_t tail;
     uint32_t count;
-    uint32_t claim_count; /* of these */
+    uint32_t claim_count;   /* of these */
+    uint32_t posting_count; /* of the commands */
     uint32_t reading;
     int32_t crowd_head[LOOKUPS_CROWD]; /* the same line, by account hash */
     int32_t crowd_tail[LOOKUPS_CROWD];
@@ -115,12 +116,6 @@ struct lookup *lookups_add(struct lookups *lookups, const struct florin_command 
 
 /* Appends a claim that waits for an account. There is room for all. */
 void lookups_add_claim(struct lookups *lookups, uint32_t claim, uint64_t account_hash);
-
-/* Whether a claim of the same account stands behind this one. */
-bool lookups_claim_stands_behind(const struct lookups *lookups, int32_t number);
-
-/* Lets all others go first; `before` is the one before it, or LOOKUP_NONE. */
-void lookups_step_aside(struct lookups *lookups, int32_t before, int32_t number);
 
 /* Takes it out of the list; `before` is the one before it, or LOOKUP_NONE. */
 void lookups_remove(struct lookups *lookups, int32_t before, int32_t number);

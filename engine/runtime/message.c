@@ -50,7 +50,8 @@ struct command_leg {
     uint8_t amount_scale;
     uint8_t expected_balance_scale;
     uint8_t has_expected_balance;
-    uint8_t reserved[11];
+    uint8_t group;
+    uint8_t reserved[10];
 };
 _Static_assert(sizeof(struct command_leg) == MESSAGE_LEG_BYTES, "no padding travels");
 
@@ -150,6 +151,7 @@ static struct command_leg leg_of(const struct florin_leg *leg)
         .amount_scale = leg->amount_scale,
         .expected_balance_scale = leg->expected_balance_scale,
         .has_expected_balance = leg->has_expected_balance,
+        .group = leg->group,
     };
 }
 
@@ -198,6 +200,7 @@ static void get_legs(const uint8_t *at, const char *text, uint8_t count,
             .has_expected_balance = leg.has_expected_balance != 0,
             .expected_balance_minor = leg.expected_balance_minor,
             .expected_balance_scale = leg.expected_balance_scale,
+            .group = leg.group,
         };
         text += leg.account_length;
     }

@@ -137,13 +137,18 @@ static bool stage_room(const struct worker *worker)
     return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
 }
 
+bool worker_has_room_for_postings(const struct worker *worker, uint32_t count)
+{
+    return coordinator_has_room(&worker->coordinator, worker->lookups.posting_count + count);
+}
+
 /* Room for a window of commands, those included that cannot be executed at once. What other threads
  * send stays in their rings without it, as it does while many have to be looked up: refused, a
  * batch that is sent again would fail where it should get its first answers. */
 static bool window_room(const struct worker *worker)
 {
     return stage_room(worker) && waiters_room(worker) &&
-           coordinator_has_room(&worker->coordinator, WORKER_WINDOW) &&
+           worker_has_room_for_postings(worker, WORKER_WINDOW) &&
            lookups_have_ample_room(&worker->lookups, WORKER_WINDOW);
 }
 

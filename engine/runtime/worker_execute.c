@@ -236,7 +236,9 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
 static struct lookup *wait_in_line(struct worker *worker, const struct florin_command *command,
                                    uint64_t account_hash, int32_t number, uint64_t deadline_ns)
 {
-    struct lookup *lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
+    struct lookup *lookup = NULL;
+    if (!posting_is(command->kind) || worker_has_room_for_postings(worker, 1))
+        lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
     if (lookup == NULL) {
         deliver_queue_full(worker, number, command);
         return NULL;
@@ -266,7 +268,10 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
         return;
     }
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
-        worker_begin_posting(worker, command, NULL, number, deadline_ns);
+        if (worker_has_room_for_postings(worker, 1))
+            worker_begin_posting(worker, command, NULL, number, deadline_ns);
+        else
+            deliver_queue_full(worker, number, command);
         return;
     }
     struct lookup *lookup = wait_in_line(worker, command, account_hash, number, deadline_ns);
@@ -304,12 +309,6 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
         shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
-    /* Without room it waits; but it does not hold up the postings that would make room. */
-    if (answer.lookup == SHARD_LOOKUP_SHARDS && !coordinator_has_room(&worker->coordinator, 1)) {
-        int32_t number = (int32_t)(lookup - worker->lookups.pool);
-        lookup->steps_aside = lookups_claim_stands_behind(&worker->lookups, number);
-        return false;
-    }
     if (answer.lookup == SHARD_LOOKUP_SHARDS) {
         worker_begin_posting(worker, &message.command, &lookup->found, lookup->waiter,
                              lookup->deadline_ns);
@@ -372,10 +371,6 @@ void worker_serve_lookups(struct worker *worker)
             lookups_remove(lookups, before, number);
             if (is_claim)
                 worker_advance_claim(worker, claim);
-        } else if (lookup->steps_aside) {
-            lookup->steps_aside = false;
-            lookups_step_aside(lookups, before, number);
-            worker->line_moves = true;
         } else {
             before = number;
         }

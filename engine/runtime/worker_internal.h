@@ -23,6 +23,10 @@ enum {
 /* Asserts that the calling thread is the worker's. */
 void worker_assert_owner(const struct worker *worker);
 
+/* Whether `count` more postings can begin, besides those that stand in line. Each of those has a
+ * place: without one it would stand before the claims of postings that have, for ever. */
+bool worker_has_room_for_postings(const struct worker *worker, uint32_t count);
+
 /* Hands the stage to the log. false: there is no room now; it stays staged. */
 bool worker_hand_over(struct worker *worker);
 

@@ -69,7 +69,7 @@ static bool leaves_room(struct worker *worker, const struct florin_command *comm
     if (owner != worker->number)
         return endpoint_has_ample_room(worker->self, owner, command);
     if (!lookups_have_ample_room(&worker->lookups, 1) ||
-        !coordinator_has_room(&worker->coordinator, COORDINATOR_POSTINGS_MAX / 4))
+        !worker_has_room_for_postings(worker, COORDINATOR_POSTINGS_MAX / 4))
         return false;
     return (stage->byte_count <= SHARD_STAGE_BYTES_MAX / 4 * 3 &&
             stage->record_count <= SHARD_STAGE_RECORDS_MAX / 4 * 3 &&

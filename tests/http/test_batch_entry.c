@@ -74,6 +74,75 @@ static void entry__may_be_full_or_bare(void **state)
     assert_int_equal(command.expected_version, 0);
 }
 
+/* From alice to bob, who is to have a version, with a key. */
+static void make_transfer(uint8_t entry[BATCH_ENTRY_BYTES])
+{
+    make_entry(entry);
+    entry[0] = 5;
+    entry[1] = 3;
+    entry[3] = 3;
+    entry[24] = 9;
+    memcpy(entry + 32, "alicebobk1", 10);
+}
+
+static void transfer__is_a_command(void **state)
+{
+    uint8_t entry[BATCH_ENTRY_BYTES];
+    struct florin_command command;
+    struct request_fault fault;
+    (void)state;
+    make_transfer(entry);
+    assert_true(batch_entry_check(entry, 0, &fault));
+    batch_entry_command(entry, &command);
+    assert_int_equal(command.kind, FLORIN_TRANSFER);
+    assert_int_equal(command.account_length, 5);
+    assert_memory_equal(command.account, "alice", 5);
+    assert_int_equal(command.to_length, 3);
+    assert_memory_equal(command.to, "bob", 3);
+    assert_int_equal(command.key_length, 2);
+    assert_memory_equal(command.key, "k1", 2);
+    assert_int_equal(command.expected_version, 0x0102030405060708);
+    assert_int_equal(command.expected_to_version, 9);
+}
+
+static void transfer__fields_are_checked(void **state)
+{
+    static const struct {
+        unsigned offset;
+        uint8_t byte;
+        const char *field;
+    } rows[] = {
+        {0, 1, "flags"},               /* a deposit has no such bit */
+        {1, 1, "expected_to_version"}, /* a version without its flag */
+        {1, 7, "flags"},
+        {3, 0, "counterparty"},
+        {3, 65, "counterparty"},
+        {3, 255, "key_length"},
+        {24, 0, "expected_to_version"},
+        {31, 1, NULL}, /* another version */
+        {37, ' ', "counterparty"},
+        {40, 0x1f, "key"},
+        {42, 1, "text"},
+    };
+    uint8_t entry[BATCH_ENTRY_BYTES];
+    struct request_fault fault;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        make_transfer(entry);
+        entry[rows[i].offset] = rows[i].byte;
+        if (batch_entry_check(entry, 17, &fault) != (rows[i].field == NULL))
+            fail_msg("byte %u = %u", rows[i].offset, rows[i].byte);
+        if (rows[i].field != NULL)
+            assert_string_equal(fault.field, rows[i].field);
+    }
+    /* to itself */
+    make_transfer(entry);
+    entry[3] = 5;
+    memcpy(entry + 32, "alicealicek1", 12);
+    assert_false(batch_entry_check(entry, 17, &fault));
+    assert_string_equal(fault.field, "counterparty");
+}
+
 static void assert_refused(unsigned offset, uint8_t byte, const char *field)
 {
     uint8_t entry[BATCH_ENTRY_BYTES];
@@ -146,7 +215,7 @@ static void entry__amount_and_version_are_not_zero(void **state)
 static void result__has_golden_bytes(void **state)
 {
     static const uint8_t golden[BATCH_RESULT_BYTES] = {
-        50,   0,    1,    0,    0xff, 0x1f, 0,    0,    /* refused before, item 8191 */
+        50,   0,    1,    1,    0xff, 0x1f, 0,    0,    /* refused before, leg 1, item 8191 */
         0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, /* transaction */
         0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* -2 */
         0x07, 0,    0,    0,    0,    0,    0,    0,    /* version */
@@ -155,6 +224,7 @@ static void result__has_golden_bytes(void **state)
     const struct florin_result result = {
         .status = FLORIN_INSUFFICIENT_BALANCE,
         .replayed = true,
+        .leg = 1,
         .transaction_id = 0x0102030405060708,
         .balance_minor = -2,
         .version = 7,
@@ -172,6 +242,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entry__is_a_command),
         cmocka_unit_test(entry__may_be_full_or_bare),
+        cmocka_unit_test(transfer__is_a_command),
+        cmocka_unit_test(transfer__fields_are_checked),
         cmocka_unit_test(entry__every_field_is_checked),
         cmocka_unit_test(entry__amount_and_version_are_not_zero),
         cmocka_unit_test(result__has_golden_bytes),

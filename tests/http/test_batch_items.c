@@ -79,16 +79,19 @@ static void item__of_each_kind_is_applied(void **state)
     char line[256];
     api_open_account(&fixture->api, "k-a", "100.00");
     api_open_account(&fixture->api, "k-b", "0");
+    api_open_account(&fixture->api, "k-c", "100.00");
+    api_open_account(&fixture->api, "k-d", "0");
+    api_open_account(&fixture->api, "k-e", "100.00");
     fixture->body.length = 0;
     batch_body_add(
         &fixture->body,
         "{\"type\":\"Transfer\",\"from\":\"k-a\",\"to\":\"k-b\",\"amount\":\"10.00\","
         "\"expectedFromVersion\":1,\"key\":\"t\"}\n"
-        "{\"type\":\"posting\",\"legs\":[{\"account\":\"k-a\",\"type\":\"Debit\",\"amount\":5},"
-        "{\"account\":\"k-b\",\"type\":\"Credit\",\"amount\":5}],\"key\":\"p\"}\n"
-        "{\"type\":\"Hold\",\"account\":\"k-a\",\"amount\":\"20.00\",\"expiresIn\":3600,"
+        "{\"type\":\"posting\",\"legs\":[{\"account\":\"k-c\",\"type\":\"Debit\",\"amount\":5},"
+        "{\"account\":\"k-d\",\"type\":\"Credit\",\"amount\":5}],\"key\":\"p\"}\n"
+        "{\"type\":\"Hold\",\"account\":\"k-e\",\"amount\":\"20.00\",\"expiresIn\":3600,"
         "\"key\":\"h\"}\n"
-        "{\"type\":\"Hold\",\"account\":\"k-a\",\"amount\":\"30.00\"}\n");
+        "{\"type\":\"Hold\",\"account\":\"k-e\",\"amount\":\"30.00\"}\n");
     send_lines(fixture, "");
     char *rest = fixture->answer.bytes;
     const char *transfer = batch_answer_next_line(&rest);
@@ -96,11 +99,11 @@ static void item__of_each_kind_is_applied(void **state)
                               "\"amount\":10.00,\"newBalance\":90.00,\"newVersion\":2,");
     assert_contains(transfer, "\"status\":201}");
     const char *posting = batch_answer_next_line(&rest);
-    assert_contains(posting, "\"type\":\"Posting\",\"legs\":2,\"account\":\"k-a\","
-                             "\"newBalance\":85.00,\"newVersion\":3,");
+    assert_contains(posting, "\"type\":\"Posting\",\"legs\":2,\"account\":\"k-c\","
+                             "\"newBalance\":95.00,\"newVersion\":2,");
     const char *held = batch_answer_next_line(&rest);
-    assert_contains(held, "\"type\":\"Hold\",\"account\":\"k-a\",\"amount\":20.00,"
-                          "\"newAvailable\":65.00,\"newVersion\":4,\"expiresAt\":");
+    assert_contains(held, "\"type\":\"Hold\",\"account\":\"k-e\",\"amount\":20.00,"
+                          "\"newAvailable\":80.00,\"newVersion\":2,\"expiresAt\":");
     assert_int_equal(sscanf(held, "{\"id\":\"%99[^\"]", id), 1);
     snprintf(line, sizeof(line),
              "{\"type\":\"Capture\",\"hold\":\"%s\",\"amount\":\"15.00\",\"to\":\"k-b\","
@@ -110,13 +113,13 @@ static void item__of_each_kind_is_applied(void **state)
     assert_int_equal(sscanf(held, "{\"id\":\"%99[^\"]", id), 1);
     call_line(fixture, "", line);
     assert_contains(fixture->answer.bytes, "\"type\":\"Capture\",\"hold\":\"hold");
-    assert_contains(fixture->answer.bytes, "\"account\":\"k-a\",\"to\":\"k-b\",\"amount\":15.00,"
-                                           "\"newBalance\":70.00,");
+    assert_contains(fixture->answer.bytes, "\"account\":\"k-e\",\"to\":\"k-b\",\"amount\":15.00,"
+                                           "\"newBalance\":85.00,");
     snprintf(line, sizeof(line), "{\"type\":\"Void\",\"hold\":\"%s\",\"key\":\"v\"}", id);
     call_line(fixture, "", line);
     assert_contains(fixture->answer.bytes, "\"type\":\"Void\"");
-    assert_contains(fixture->answer.bytes, "\"amount\":30.00,\"newAvailable\":70.00,");
-    api_assert_balance(&fixture->api, "k-b", "30.00 4");
+    assert_contains(fixture->answer.bytes, "\"amount\":30.00,\"newAvailable\":85.00,");
+    api_assert_balance(&fixture->api, "k-b", "25.00 3");
 }
 
 /* The accounts are "r-a", with 10.00, "r-b", with nothing, and "r-cold", which is frozen. */
