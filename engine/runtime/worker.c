@@ -376,7 +376,7 @@ int worker_wait_ms(struct worker *worker)
     if (worker_has_postings_to_take(worker))
         return 0;
     if (worker->line_moves || coordinator_next_ready(&worker->coordinator) != COORDINATOR_NONE)
-        return stuck ? WORKER_RETRY_MS : 0;
+        return stage_room(worker) ? 0 : WORKER_RETRY_MS; /* these have their places elsewhere */
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
         return 0;
