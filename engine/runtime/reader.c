@@ -128,14 +128,19 @@ static int read_record(struct reader *reader, uint64_t lsn, struct record *recor
     return error;
 }
 
-/* Whether a record is the one whose key is looked up. */
-static bool has_key(const struct lookup *lookup, const struct record *record)
+/* Whether a record is the one whose key is looked up; what was answered then. */
+static bool take_answer(const struct reader *reader, struct lookup *lookup,
+                        const struct record *record)
 {
+    const struct hash_secret *secret = &reader->ledger->secret;
+    struct key_answer *answer = &key_found(lookup)->answer;
     struct message_command message;
     message_get_command(lookup->message, &message);
-    return lookup->is_reversal
-               ? shard_record_is_reversal(record, &message.command, lookup->found.reversals + 1)
-               : shard_record_has_key(record, &message.command);
+    if (!lookup->is_reversal)
+        return shard_answer_of_record(secret, record, lookup->lsn, &message.command, answer);
+    return shard_record_is_reversal(record, &message.command,
+                                    (uint64_t)lookup->found.reversals + 1) &&
+           key_answer_of_reversal(secret, record, lookup->lsn, answer);
 }
 
 static int find_in_log(struct reader *reader, struct lookup *lookup)
@@ -153,13 +158,9 @@ static int find_in_log(struct reader *reader, struct lookup *lookup)
     }
     if (error != 0)
         return error;
-    key->found = has_key(lookup, &record);
+    key->found = take_answer(reader, lookup, &record);
     if (!key->found)
         note_other(lookup);
-    else if (lookup->is_reversal)
-        (void)key_answer_of_reversal(&reader->ledger->secret, &record, lookup->lsn, &key->answer);
-    else
-        key->answer = key_answer_of_record(&reader->ledger->secret, &record, lookup->lsn);
     return 0;
 }
 

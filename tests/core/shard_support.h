@@ -236,10 +236,9 @@ static inline void look_up_record(struct ledger *ledger, const struct florin_com
         lsn = shard_final_lsn(lsn, ledger->sealed_first_lsn);
     }
     assert_true(find_record(ledger, lsn, &record));
-    found->key.found = shard_record_has_key(&record, command);
-    if (found->key.found)
-        found->key.answer = key_answer_of_record(&ledger->secret, &record, lsn);
-    else
+    found->key.found =
+        shard_answer_of_record(&ledger->secret, &record, lsn, command, &found->key.answer);
+    if (!found->key.found)
         found->key.others[found->key.other_count++] = lsn;
 }
 

@@ -382,6 +382,7 @@ void reference_answer(struct reference *reference, uint32_t number,
     case FLORIN_EXPIRE:
     case FLORIN_REVERSE:
     case FLORIN_BATCH:
+    case FLORIN_READ_REVERSAL:
         reference_complain(reference, "an answer to a command that nobody gave");
         break;
     }
