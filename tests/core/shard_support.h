@@ -210,6 +210,7 @@ struct asked {
 /* The record `lsn`; false: it is not kept. */
 static inline bool find_record(const struct ledger *ledger, uint64_t lsn, struct record *record)
 {
+    *record = (struct record){0};
     size_t low = 0;
     size_t high = ledger->logged_count;
     while (high - low > 1) {
