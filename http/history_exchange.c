@@ -14,12 +14,15 @@
 #include "record_json.h"
 #include "respond.h"
 #include "reversal_exchange.h"
+#include "reversal_list.h"
 
 enum {
     /* Brackets, names and a cursor. */
     PAGE_FRAME_BYTES = 128,
     /* One record without its legs, its key and its metadata (RECORD_JSON_BYTES_MAX). */
     RECORD_BYTES = 1024,
+    /* The id of one, in quotes. The frame has room for their amount. */
+    REVERSAL_BYTES = PUBLIC_ID_TRANSACTION_BYTES + 3,
     /* A byte of a text may take so many in JSON. */
     ESCAPE_BYTES = 6,
 };
@@ -90,13 +93,34 @@ static void write_page(struct json_text *body, const struct history_answer *foun
     json_text_raw(body, "}", 1);
 }
 
+static void write_reversals(struct json_text *body, const struct reversal_list *reversals,
+                            const struct record *record, const struct answer_style *style)
+{
+    json_text_member(body, "reversedBy");
+    json_text_raw(body, "[", 1);
+    for (uint32_t i = 0; i < reversals->count; i++) {
+        char id[PUBLIC_ID_TRANSACTION_BYTES];
+        if (i > 0)
+            json_text_raw(body, ",", 1);
+        json_text_string(body, id, public_id_write_transaction(reversals->lsns[i], id));
+    }
+    json_text_raw(body, "]", 1);
+    json_text_member(body, "reversedAmount");
+    json_text_money(body, reversals->amount_minor, record->exponent, style->money_as_string);
+}
+
 static void write_transaction(struct json_text *body, const struct history_answer *found,
+                              const struct reversal_list *reversals,
                               const struct answer_style *style)
 {
     uint64_t lsn;
     struct record record;
     (void)history_next_record(found->bytes, &lsn, &record);
-    record_json_write(body, &record, lsn, style);
+    json_text_raw(body, "{", 1);
+    record_json_members(body, &record, lsn, style);
+    if (reversals != NULL && reversals->count > 0)
+        write_reversals(body, reversals, &record, style);
+    json_text_raw(body, "}", 1);
 }
 
 static void write_balance(struct json_text *body, const struct history_answer *found,
@@ -112,7 +136,8 @@ static void write_balance(struct json_text *body, const struct history_answer *f
 }
 
 void history_exchange_write(struct answer *answer, const struct history_answer *found,
-                            const struct answer_style *style, void **memory)
+                            const struct reversal_list *reversals, const struct answer_style *style,
+                            void **memory)
 {
     enum error_code code = history_exchange_error(found);
     *memory = NULL;
@@ -121,6 +146,8 @@ void history_exchange_write(struct answer *answer, const struct history_answer *
         return;
     }
     size_t bytes = body_bytes_max(found);
+    if (reversals != NULL)
+        bytes += reversals->count * (size_t)REVERSAL_BYTES;
     char *body = malloc(bytes);
     if (body == NULL) {
         answer_refuse(answer, ERROR_HISTORY_FAILED, style);
@@ -135,7 +162,7 @@ void history_exchange_write(struct answer *answer, const struct history_answer *
         write_page(&answer->body, found, style);
         break;
     case HISTORY_TRANSACTION:
-        write_transaction(&answer->body, found, style);
+        write_transaction(&answer->body, found, reversals, style);
         break;
     case HISTORY_BALANCE_AT_VERSION:
     case HISTORY_BALANCE_AT_TIME:
@@ -202,10 +229,41 @@ enum error_code history_exchange_begin(struct http_worker *worker, h2o_req_t *re
     return ERROR_NONE;
 }
 
+static void finish_found(struct http_worker *worker, struct parked_request *entry,
+                         const struct history_answer *found, const struct reversal_list *reversals)
+{
+    struct answer answer;
+    void *memory;
+    history_exchange_write(&answer, found, reversals, &entry->style, &memory);
+    finish(worker, entry, &answer);
+    free(memory);
+}
+
+/* The transaction is there, and one of its reversals, or none behind them. */
+static void go_on_listing(struct http_worker *worker, struct parked_request *entry,
+                          const struct florin_result *result)
+{
+    struct answer answer;
+    enum florin_status status =
+        entry->request == NULL ? FLORIN_NOT_COMMITTED : reversal_list_go_on(worker, entry, result);
+    if (status == FLORIN_APPLIED)
+        return;
+    if (status == FLORIN_TRANSACTION_NOT_FOUND) {
+        finish_found(worker, entry, &entry->reversals->found, entry->reversals);
+        return;
+    }
+    answer_refuse(&answer, error_code_of_status(status), &entry->style);
+    finish(worker, entry, &answer);
+}
+
 void history_exchange_go_on(struct http_worker *worker, struct parked_request *entry,
                             const struct florin_result *result)
 {
     struct answer answer;
+    if (entry->reversals != NULL) {
+        go_on_listing(worker, entry, result);
+        return;
+    }
     if (entry->request == NULL || result->status != FLORIN_APPLIED) {
         answer_balance(&answer, result, &entry->style); /* what a read is refused with */
         finish(worker, entry, &answer);
@@ -221,22 +279,31 @@ void history_exchange_go_on(struct http_worker *worker, struct parked_request *e
     }
 }
 
+static void answer_found(struct http_worker *worker, struct parked_request *entry,
+                         const struct history_answer *found)
+{
+    struct answer answer;
+    if (entry->route == ROUTE_REVERSAL) {
+        reversal_exchange_go_on(worker, entry, found);
+        return;
+    }
+    if (entry->request == NULL || !reversal_list_is_for(found)) {
+        finish_found(worker, entry, found, NULL);
+        return;
+    }
+    enum florin_status status = reversal_list_begin(worker, entry, found);
+    if (status != FLORIN_APPLIED) {
+        answer_refuse(&answer, error_code_of_status(status), &entry->style);
+        finish(worker, entry, &answer);
+    }
+}
+
 bool history_exchange_answer(struct http_worker *worker)
 {
     const struct history_answer *found = history_reap(worker->engine);
     if (found == NULL)
         return false;
-    struct answer answer;
-    void *memory;
-    struct parked_request *entry = parked_find(&worker->parked, found->user_data);
-    if (entry->route == ROUTE_REVERSAL) {
-        reversal_exchange_go_on(worker, entry, found);
-        history_release(worker->engine, found);
-        return true;
-    }
-    history_exchange_write(&answer, found, &entry->style, &memory);
+    answer_found(worker, parked_find(&worker->parked, found->user_data), found);
     history_release(worker->engine, found);
-    finish(worker, entry, &answer);
-    free(memory);
     return true;
 }

@@ -31,8 +31,12 @@ bool history_exchange_answer(struct http_worker *worker);
 /* ERROR_NONE: it was found. */
 enum error_code history_exchange_error(const struct history_answer *found);
 
-/* An answer as a client gets it. `memory`, NULL or to be freed, holds the body and outlives it. */
+struct reversal_list;
+
+/* An answer as a client gets it, of a transaction with its reversals (NULL: none are known).
+ * `memory`, NULL or to be freed, holds the body and outlives it. */
 void history_exchange_write(struct answer *answer, const struct history_answer *found,
-                            const struct answer_style *style, void **memory);
+                            const struct reversal_list *reversals, const struct answer_style *style,
+                            void **memory);
 
 #endif

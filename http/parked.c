@@ -59,6 +59,7 @@ struct parked_request *parked_add(struct parked *parked, h2o_req_t *request)
     entry->guard = guard;
     entry->history = NULL;
     entry->reversal = NULL;
+    entry->reversals = NULL;
     return entry;
 }
 

@@ -25,6 +25,7 @@
 struct history_query;
 struct parked_guard;
 struct parked_reversal;
+struct reversal_list;
 
 struct parked_request {
     h2o_req_t *request; /* NULL: the client has left */
@@ -34,6 +35,7 @@ struct parked_request {
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
     struct history_query *history; /* in the request's memory; NULL: it asks nothing of the past */
+    struct reversal_list *reversals;  /* likewise, of a transaction that is read */
     struct parked_reversal *reversal; /* likewise, until it is submitted */
     struct answer_style style;
     struct request_echo echo;

@@ -43,6 +43,7 @@ static const char *type_of(const struct record *record)
     case FLORIN_BATCH:
         return "Batch";
     case FLORIN_READ_ACCOUNT:
+    case FLORIN_READ_REVERSAL:
         break;
     }
     abort(); /* not logged */
@@ -215,6 +216,7 @@ static void write_particulars(struct json_text *text, const struct record *recor
     case FLORIN_BATCH:
         return;
     case FLORIN_READ_ACCOUNT:
+    case FLORIN_READ_REVERSAL:
         break;
     }
     abort(); /* not logged */

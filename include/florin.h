@@ -140,6 +140,7 @@ enum florin_command_kind {
     FLORIN_REVERSE = 11,       /* undoes a transaction, all or a part */
     FLORIN_BATCH = 12,         /* legs that need not balance (but groups do), all or nothing */
     FLORIN_READ_ACCOUNT = 16,  /* balance, version and all else of one account; not logged */
+    FLORIN_READ_REVERSAL = 17, /* one reversal of a transaction; not logged */
 };
 
 /* Decimals of a currency (USD 2, JPY 0, KWD 3), or -1 for an unknown code. Thread: any. */
@@ -254,7 +255,12 @@ struct florin_command {
     size_t leg_count;
 
     /* Capture, void: the hold's id (transaction_id of the result that made it), `account` is the
-     * hold's. Reverse: the transaction. An amount of 0 captures or reverses all that is left. */
+     * hold's. Reverse: the transaction, `account` is that of its first leg, which florin_history
+     * tells; the conditions are of that account, the amount is of that leg, and the other legs give
+     * the same part of what is left of them. An amount of 0 captures or reverses all that is left.
+     * Read of a reversal: the same of the transaction; amount_minor says which reversal, from 1 on:
+     * transaction_id and amount_minor of the result are those of the reversal, and its status is
+     * TRANSACTION_NOT_FOUND behind the last one. */
     uint64_t target_id;
     /* Hold: after which it ends by itself; 0: never. */
     uint64_t expires_in_ns;

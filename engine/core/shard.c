@@ -136,6 +136,9 @@ void shard_execute(struct shard *shard, const struct florin_command *command, ui
     case FLORIN_READ_ACCOUNT:
         shard_execute_read(shard, command, account_hash, answer);
         break;
+    case FLORIN_READ_REVERSAL:
+        shard_execute_read_reversal(shard, command, account_hash, found, answer);
+        break;
     case FLORIN_EXPIRE: /* refused by its syntax */
         break;
     }
@@ -176,10 +179,23 @@ enum shard_target shard_target_of_record(const struct record *record,
 }
 
 bool shard_record_is_reversal(const struct record *record, const struct florin_command *command,
-                              uint32_t number)
+                              uint64_t number)
 {
     return record->kind == FLORIN_REVERSE && is_applied_of(record, command) &&
            record->target_lsn == command->target_id && record->detail == number;
+}
+
+bool shard_answer_of_record(const struct hash_secret *secret, const struct record *record,
+                            uint64_t lsn, const struct florin_command *command,
+                            struct key_answer *answer)
+{
+    if (command->kind == FLORIN_READ_REVERSAL)
+        return shard_record_is_reversal(record, command, (uint64_t)command->amount_minor) &&
+               key_answer_of_reversal(secret, record, lsn, answer);
+    if (!shard_record_has_key(record, command))
+        return false;
+    *answer = key_answer_of_record(secret, record, lsn);
+    return true;
 }
 
 static void seal_account(struct shard *shard, uint32_t slot, uint64_t first_lsn)

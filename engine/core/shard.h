@@ -236,7 +236,13 @@ enum shard_target shard_target_of_record(const struct record *record,
 
 /* Whether this record is reversal number `number` (the first is 1) of the command's transaction. */
 bool shard_record_is_reversal(const struct record *record, const struct florin_command *command,
-                              uint32_t number);
+                              uint64_t number);
+
+/* Whether this record, final and durable, has the key that SHARD_LOOKUP_RECORD asks for without
+ * lookup_is_reversal; *answer is what was answered then. */
+bool shard_answer_of_record(const struct hash_secret *secret, const struct record *record,
+                            uint64_t lsn, const struct florin_command *command,
+                            struct key_answer *answer);
 
 /* Gives the staged records the LSNs first_lsn, first_lsn + 1, ... */
 void shard_seal(struct shard *shard, uint64_t first_lsn);

@@ -106,10 +106,8 @@ static bool is_other(const struct shard_key_found *found, uint64_t lsn)
     return false;
 }
 
-/* Whether the key was never seen, by all that is known of it. Otherwise the answer says what is to
- * be looked up. */
-static bool is_new(const struct shard *shard, struct hash128 digest,
-                   const struct shard_key_found *found, struct shard_answer *answer)
+bool shard_digest_is_new(const struct shard *shard, struct hash128 digest,
+                         const struct shard_key_found *found, struct shard_answer *answer)
 {
     answer->lookup_digest = digest;
     struct key_table_cursor cursor = key_table_start(&shard->keys, digest);
@@ -143,14 +141,14 @@ bool shard_key_is_new(const struct shard *shard, const struct florin_command *co
         answer_with_seen_key(seen, command, request, answer);
         return false;
     }
-    return is_new(shard, digest, &found->key, answer);
+    return shard_digest_is_new(shard, digest, &found->key, answer);
 }
 
 bool shard_reversal_is_next(const struct shard *shard, struct hash128 digest,
                             const struct shard_found *found, struct shard_answer *answer)
 {
     assert(!found->next_reversal.found); /* it would have been taken off the legs, and counted */
-    if (is_new(shard, digest, &found->next_reversal, answer))
+    if (shard_digest_is_new(shard, digest, &found->next_reversal, answer))
         return true;
     answer->lookup_is_reversal = true;
     return false;

@@ -63,6 +63,11 @@ bool shard_key_is_new(const struct shard *shard, const struct florin_command *co
                       const struct shard_request *request, struct hash128 digest,
                       const struct shard_found *found, struct shard_answer *answer);
 
+/* Whether the key was never seen, by all that is known of it. Otherwise the answer says what is to
+ * be looked up, or is QUEUE_FULL. */
+bool shard_digest_is_new(const struct shard *shard, struct hash128 digest,
+                         const struct shard_key_found *found, struct shard_answer *answer);
+
 /* The same of the number of a transaction's next reversal, whose key is `digest`. */
 bool shard_reversal_is_next(const struct shard *shard, struct hash128 digest,
                             const struct shard_found *found, struct shard_answer *answer);
@@ -126,6 +131,9 @@ void shard_execute_void(struct shard *shard, const struct florin_command *comman
 void shard_execute_posting(struct shard *shard, const struct florin_command *command,
                            uint64_t account_hash, uint64_t now_ns, const struct shard_found *found,
                            struct shard_answer *answer);
+void shard_execute_read_reversal(const struct shard *shard, const struct florin_command *command,
+                                 uint64_t account_hash, const struct shard_found *found,
+                                 struct shard_answer *answer);
 
 /* The accounts of a posting that live in this shard, as they are. */
 void shard_load_posting(const struct shard *shard, struct posting *posting);

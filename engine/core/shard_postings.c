@@ -335,3 +335,31 @@ void shard_execute_posting(struct shard *shard, const struct florin_command *com
     else
         answer->lookup = SHARD_LOOKUP_SHARDS;
 }
+
+void shard_execute_read_reversal(const struct shard *shard, const struct florin_command *command,
+                                 uint64_t account_hash, const struct shard_found *found,
+                                 struct shard_answer *answer)
+{
+    const struct account *account = account_table_find(&shard->accounts, account_hash,
+                                                       command->account, command->account_length);
+    if (account == NULL) {
+        answer->result.status = FLORIN_ACCOUNT_NOT_FOUND;
+        return;
+    }
+    if (!shard_account_is_free(account, answer))
+        return;
+    shard_answer_with_account(shard, account, answer);
+    if (found->key.found) {
+        answer->result.transaction_id = found->key.answer.lsn;
+        answer->result.amount_minor = found->key.answer.amount_minor;
+        answer->result.time_ns = found->key.answer.time_ns;
+        return;
+    }
+    struct hash128 digest =
+        key_of_reversal(shard->secret, command->account, command->account_length,
+                        command->target_id, (uint64_t)command->amount_minor);
+    if (shard_digest_is_new(shard, digest, &found->key, answer)) {
+        answer->result.status = FLORIN_TRANSACTION_NOT_FOUND;
+        answer->result.field = FLORIN_FIELD_TARGET;
+    }
+}

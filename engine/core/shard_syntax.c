@@ -142,6 +142,7 @@ static bool kind_is_known(enum florin_command_kind kind)
     case FLORIN_REVERSE:
     case FLORIN_BATCH:
     case FLORIN_READ_ACCOUNT:
+    case FLORIN_READ_REVERSAL:
         return true;
     case FLORIN_EXPIRE: /* nobody's command */
         break;
@@ -159,6 +160,10 @@ enum florin_status shard_check_syntax(const struct florin_command *command,
         return shard_refuse(FLORIN_INVALID_ACCOUNT_ID, FLORIN_FIELD_ACCOUNT, &result->field);
     if (command->kind == FLORIN_READ_ACCOUNT)
         return FLORIN_APPLIED;
+    if (command->kind == FLORIN_READ_REVERSAL)
+        return command->amount_minor > 0
+                   ? FLORIN_APPLIED
+                   : shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, &result->field);
     if (command->kind == FLORIN_OPEN_ACCOUNT)
         return check_opening(command, &result->field);
     if (command->kind == FLORIN_CHANGE_ACCOUNT)

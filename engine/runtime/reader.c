@@ -163,39 +163,19 @@ static int read_record(struct reader *reader, uint64_t lsn, struct record *recor
     return error;
 }
 
-/* Whether a record is the one whose key is looked up. */
-static bool has_key(const struct lookup *lookup, const struct record *record)
+/* Whether a record is the one whose key is looked up; what was answered then. */
+static bool take_answer(const struct reader *reader, struct lookup *lookup,
+                        const struct record *record)
 {
+    const struct hash_secret *secret = &reader->ledger->secret;
+    struct key_answer *answer = &key_found(lookup)->answer;
     struct message_command message;
     message_get_command(lookup->message, &message);
-    return lookup->is_reversal
-               ? shard_record_is_reversal(record, &message.command, lookup->found.reversals + 1)
-               : shard_record_has_key(record, &message.command);
-}
-
-static int find_in_log(struct reader *reader, struct lookup *lookup)
-{
-    struct shard_key_found *key = key_found(lookup);
-    struct record record;
-    int error = read_record(reader, lookup->lsn, &record);
-    /* The log was shortened behind the hint: then a key file has the record's key by now. If that
-     * is another one, the files may still get the wanted key from another record. */
-    if (error == -ENODATA) {
-        error = find_in_files(reader, lookup);
-        if (error == 0 && !key->found)
-            note_other(lookup);
-        return error;
-    }
-    if (error != 0)
-        return error;
-    key->found = has_key(lookup, &record);
-    if (!key->found)
-        note_other(lookup);
-    else if (lookup->is_reversal)
-        (void)key_answer_of_reversal(&reader->ledger->secret, &record, lookup->lsn, &key->answer);
-    else
-        key->answer = key_answer_of_record(&reader->ledger->secret, &record, lookup->lsn);
-    return 0;
+    if (!lookup->is_reversal)
+        return shard_answer_of_record(secret, record, lookup->lsn, &message.command, answer);
+    return shard_record_is_reversal(record, &message.command,
+                                    (uint64_t)lookup->found.reversals + 1) &&
+           key_answer_of_reversal(secret, record, lookup->lsn, answer);
 }
 
 /* --- reversals ------------------------------------------------------------------------------- */
@@ -230,20 +210,50 @@ static bool take_off(struct lookup *lookup, const struct record *record)
     return true;
 }
 
-/* An earlier reversal was found: the question is about the next one. Its record is kept, because
- * that of the transaction, which is older, is. */
-static int count_reversal(struct reader *reader, struct lookup *lookup)
+/* An earlier reversal was found: the question is about the next one. */
+static int count_reversal(struct lookup *lookup, const struct record *record)
+{
+    if (!take_off(lookup, record))
+        return -EBADMSG;
+    lookup->found.next_reversal = (struct shard_key_found){0};
+    return 0;
+}
+
+static int find_in_log(struct reader *reader, struct lookup *lookup)
+{
+    struct shard_key_found *key = key_found(lookup);
+    struct record record;
+    int error = read_record(reader, lookup->lsn, &record);
+    /* The log was shortened behind the hint: then a key file has the record's key by now. If that
+     * is another one, the files may still get the wanted key from another record. */
+    if (error == -ENODATA) {
+        error = find_in_files(reader, lookup);
+        if (error == 0 && !key->found)
+            note_other(lookup);
+        return error;
+    }
+    if (error != 0)
+        return error;
+    key->found = take_answer(reader, lookup, &record);
+    if (!key->found)
+        note_other(lookup);
+    else if (lookup->is_reversal)
+        return count_reversal(lookup, &record);
+    return 0;
+}
+
+/* The same, of one that a key file knows of. Its record is kept, because that of the transaction,
+ * which is older, is. */
+static int count_filed_reversal(struct reader *reader, struct lookup *lookup)
 {
     struct record record;
     int error = read_record(reader, lookup->found.next_reversal.answer.lsn, &record);
     if (error == -ENODATA) {
         lookup->found.target = SHARD_TARGET_NOT_FOUND;
-        error = 0;
-    } else if (error == 0 && !take_off(lookup, &record)) {
-        error = -EBADMSG;
+        lookup->found.next_reversal = (struct shard_key_found){0};
+        return 0;
     }
-    lookup->found.next_reversal = (struct shard_key_found){0};
-    return error;
+    return error == 0 ? count_reversal(lookup, &record) : error;
 }
 
 /* What the record is that the command names. One that retention has removed is none. */
@@ -274,15 +284,16 @@ static void do_job(struct reader *reader, struct lookup *lookup)
         return;
     }
     struct shard_key_found *key = key_found(lookup);
+    uint32_t reversals = lookup->found.reversals;
     bool in_log = lookup->kind == SHARD_LOOKUP_RECORD;
     lookup->error = in_log ? find_in_log(reader, lookup) : find_in_files(reader, lookup);
     if (!in_log && lookup->error == 0)
         key->files_have_not = !key->found;
     count(in_log ? &reader->records : &reader->files);
-    if (lookup->error == 0 && !key->found)
+    if (lookup->error == 0 && !key->found && lookup->found.reversals == reversals)
         count(&reader->in_vain);
     if (lookup->error == 0 && key->found && lookup->is_reversal)
-        lookup->error = count_reversal(reader, lookup);
+        lookup->error = count_filed_reversal(reader, lookup);
 }
 
 /* --- the queue ------------------------------------------------------------------------------- */

@@ -98,8 +98,8 @@ static void deliver_undecided(struct worker *worker, const struct lookup *lookup
     struct message_command message;
     message_get_command(lookup->message, &message);
     const struct florin_command *command = &message.command;
-    /* The key of a command that asks for reversals is known to be new. */
-    bool asks_for_key = !lookup->is_reversal &&
+    /* The key of a command that asks for reversals is known to be new; a read has none. */
+    bool asks_for_key = !lookup->is_reversal && command->kind != FLORIN_READ_REVERSAL &&
                         (lookup->kind == SHARD_LOOKUP_RECORD || lookup->kind == SHARD_LOOKUP_FILES);
     waiters_at(&worker->waiters, lookup->waiter)->result = (struct florin_result){
         .user_data = command->user_data,

@@ -210,6 +210,7 @@ struct asked {
 /* The record `lsn`; false: it is not kept. */
 static inline bool find_record(const struct ledger *ledger, uint64_t lsn, struct record *record)
 {
+    *record = (struct record){0};
     size_t low = 0;
     size_t high = ledger->logged_count;
     while (high - low > 1) {
@@ -236,10 +237,9 @@ static inline void look_up_record(struct ledger *ledger, const struct florin_com
         lsn = shard_final_lsn(lsn, ledger->sealed_first_lsn);
     }
     assert_true(find_record(ledger, lsn, &record));
-    found->key.found = shard_record_has_key(&record, command);
-    if (found->key.found)
-        found->key.answer = key_answer_of_record(&ledger->secret, &record, lsn);
-    else
+    found->key.found =
+        shard_answer_of_record(&ledger->secret, &record, lsn, command, &found->key.answer);
+    if (!found->key.found)
         found->key.others[found->key.other_count++] = lsn;
 }
 

@@ -319,6 +319,43 @@ static void key_of_a_reversal__is_no_clients(void **state)
         assert_true(others[i].high != own.high && others[i].low != own.low);
 }
 
+/* --- reading them ---------------------------------------------------------------------------- */
+
+static void check_read(struct ledger *ledger, const char *account, uint64_t target, int64_t number,
+                       enum florin_status status, uint64_t lsn, int64_t amount_minor)
+{
+    struct florin_command command = posting_make(FLORIN_READ_REVERSAL, account, NULL, number, 0);
+    command.target_id = target;
+    struct florin_result result = run_sealed(ledger, &command);
+    assert_int_equal(result.status, status);
+    if (status != FLORIN_APPLIED)
+        return;
+    assert_int_equal(result.transaction_id, lsn);
+    assert_int_equal(result.amount_minor, amount_minor);
+}
+
+static void each_reversal__is_found_by_its_number(void **state)
+{
+    struct ledger *ledger = *state;
+    uint64_t target = transfer(ledger, "a", "b", 100);
+    uint64_t first = reverse(ledger, "a", NULL, target, 60).transaction_id;
+    uint64_t second = reverse(ledger, "a", "k", target, 0).transaction_id;
+    for (unsigned in_files = 0; in_files < 2; in_files++) {
+        uint64_t digest = shard_digest(&ledger->shard);
+        check_read(ledger, "a", target, 1, FLORIN_APPLIED, first, 60);
+        check_read(ledger, "a", target, 2, FLORIN_APPLIED, second, 40);
+        check_read(ledger, "a", target, 3, FLORIN_TRANSACTION_NOT_FOUND, 0, 0);
+        check_read(ledger, "a", target, 0, FLORIN_INVALID_AMOUNT, 0, 0);
+        check_read(ledger, "b", target, 1, FLORIN_TRANSACTION_NOT_FOUND, 0, 0);
+        check_read(ledger, "nobody", target, 1, FLORIN_ACCOUNT_NOT_FOUND, 0, 0);
+        check_read(ledger, "a", first, 1, FLORIN_TRANSACTION_NOT_FOUND, 0, 0);
+        assert_int_equal(shard_digest(&ledger->shard), digest);
+        make_key_file(ledger, ledger->next_lsn - 1);
+        while (shard_forget_keys(&ledger->shard, 100) > 0)
+            continue;
+    }
+}
+
 /* --- bytes ----------------------------------------------------------------------------------- */
 
 static void legs_of_nothing__are_of_reversals_only(void **state)
@@ -381,6 +418,7 @@ int main(void)
         reversal_test(retries__get_the_first_answer_from_memory_files_and_replay),
         reversal_test(reversal_in_the_stage__is_counted),
         reversal_test(key_of_a_reversal__is_no_clients),
+        reversal_test(each_reversal__is_found_by_its_number),
         cmocka_unit_test(legs_of_nothing__are_of_reversals_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

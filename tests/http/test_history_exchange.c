@@ -44,7 +44,7 @@ static void what_cannot_be_shown__has_its_status_and_code(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct answer answer;
         void *memory;
-        history_exchange_write(&answer, &rows[i].found, &plain, &memory);
+        history_exchange_write(&answer, &rows[i].found, NULL, &plain, &memory);
         assert_int_equal(answer.status, rows[i].status);
         assert_int_equal(answer.code, rows[i].code);
         assert_null(memory);
@@ -56,7 +56,7 @@ static void assert_written(const struct history_answer *found, const struct answ
 {
     struct answer answer;
     void *memory;
-    history_exchange_write(&answer, found, style, &memory);
+    history_exchange_write(&answer, found, NULL, style, &memory);
     assert_int_equal(answer.status, 200);
     assert_int_equal(answer.money_as_string, style->money_as_string);
     assert_int_equal(answer.body.length, strlen(expected));
@@ -115,7 +115,8 @@ static void largest_records__fit(void **state)
     assert_true(page.record_count > 100);
     struct answer answer;
     void *memory;
-    history_exchange_write(&answer, &page, &plain, &memory); /* asserts that it is not truncated */
+    history_exchange_write(&answer, &page, NULL, &plain,
+                           &memory); /* asserts that it is not truncated */
     assert_int_equal(answer.status, 200);
     assert_true(answer.body.length > (size_t)page.record_count * 6 * FLORIN_KEY_MAX);
     free(memory);

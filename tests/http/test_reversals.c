@@ -144,6 +144,63 @@ static void reversal__of_what_cannot_be_undone_is_refused(void **state)
     api_assert_balance(*state, "n-alice", "41.00 3");
 }
 
+static void get(const struct api *api, struct id id, struct http_response *response)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/transactions/%s", id.text);
+    assert_int_equal(http_call(api->server.port, "GET", path, "", NULL, response), 200);
+}
+
+static void transaction__names_its_reversals_in_their_order(void **state)
+{
+    enum { PARTS = 40 };
+    static struct http_response response;
+    char expected[PARTS * 32] = "\"reversedBy\":[";
+    size_t length = strlen(expected);
+    api_open_account(*state, "g-alice", "100.00");
+    api_open_account(*state, "g-bob", "0");
+    struct id id = transfer(*state, "g-alice", "g-bob", "60");
+    get(*state, id, &response);
+    assert_null(strstr(response.body, "reversed"));
+    for (unsigned i = 0; i < PARTS; i++) {
+        assert_int_equal(reverse(*state, id, "", NULL, "{\"amount\":1.01}", &response), 201);
+        struct id part = id_of(&response);
+        length += (size_t)snprintf(expected + length, sizeof(expected) - length, "%s\"%s\"",
+                                   i == 0 ? "" : ",", part.text);
+        get(*state, part, &response);
+        assert_null(strstr(response.body, "reversed"));
+        if (i == 0) {
+            get(*state, id, &response);
+            api_assert_in_body(&response, expected);
+            api_assert_in_body(&response, "],\"reversedAmount\":1.01}");
+        }
+    }
+    get(*state, id, &response);
+    api_assert_in_body(&response, expected);
+    api_assert_in_body(&response, "],\"reversedAmount\":40.40}");
+}
+
+/* More clients than the history takes queries, some of whom leave. */
+static void readers_that_leave__break_nothing(void **state)
+{
+    static struct http_client client;
+    static struct http_response response;
+    const struct api *api = *state;
+    char path[64];
+    api_open_account(api, "r-alice", "100.00");
+    api_open_account(api, "r-bob", "0");
+    struct id id = transfer(api, "r-alice", "r-bob", "50");
+    assert_int_equal(reverse(api, id, "", NULL, "", &response), 201);
+    snprintf(path, sizeof(path), "/transactions/%s", id.text);
+    for (unsigned i = 0; i < 100; i++) {
+        http_client_open(&client, api->server.port);
+        assert_true(http_client_request(&client, "GET", path, "", NULL));
+        http_client_close(&client);
+    }
+    get(api, id, &response);
+    api_assert_in_body(&response, "\"reversedAmount\":50.00");
+}
+
 static void body__is_checked_like_any_other(void **state)
 {
     static const struct {
@@ -279,6 +336,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reversal__undoes_a_transfer_in_parts),
         cmocka_unit_test(reversal__of_what_cannot_be_undone_is_refused),
+        cmocka_unit_test(transaction__names_its_reversals_in_their_order),
+        cmocka_unit_test(readers_that_leave__break_nothing),
         cmocka_unit_test(body__is_checked_like_any_other),
         cmocka_unit_test(admin__may_reverse_on_a_frozen_account),
         cmocka_unit_test(parts_at_once__never_add_up_to_more),
