@@ -70,14 +70,14 @@ static void legs__that_do_not_follow_are_refused_by_name(void **state)
         enum shard_replay expected;
     } CASES[] = {
 #define LEG(id_, direction_, version_, balance_, amount_, previous_, exponent_)                    \
-    {.id = id_,                                                                                    \
+    {.id = (id_),                                                                                  \
      .id_length = 1,                                                                               \
-     .direction = direction_,                                                                      \
-     .exponent = exponent_,                                                                        \
-     .version = version_,                                                                          \
-     .balance_minor = balance_,                                                                    \
-     .amount_minor = amount_,                                                                      \
-     .previous_lsn = previous_}
+     .direction = (direction_),                                                                    \
+     .exponent = (exponent_),                                                                      \
+     .version = (version_),                                                                        \
+     .balance_minor = (balance_),                                                                  \
+     .amount_minor = (amount_),                                                                    \
+     .previous_lsn = (previous_)}
         {"no such account", LEG("x", 1, 2, 1300, 300, 2, 2), SHARD_REPLAY_UNKNOWN_ACCOUNT},
         {"another record before", LEG("b", 1, 2, 1300, 300, 1, 2), SHARD_REPLAY_PREVIOUS_WRONG},
         {"a version too far", LEG("b", 1, 3, 1300, 300, 2, 2), SHARD_REPLAY_VERSION_GAP},

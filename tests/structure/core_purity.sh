@@ -18,8 +18,6 @@ allowed() {
     __udivti3 | __umodti3 | __udivmodti4) ;;
     # The hash function, pure, where it is not inlined.
     XXH3_* | XXH128_* | XXH64*) ;;
-    # Division of 128 bits, which the compiler calls.
-    __udivti3) ;;
     # What the linker and the sanitizers add.
     _GLOBAL_OFFSET_TABLE_) ;;
     __asan_* | __ubsan_* | __tsan_* | __sanitizer_* | __sancov_*) ;;
