@@ -24,12 +24,14 @@ enum {
     BATCH = 512,
     ID_BYTES = 16,
     KEY_BYTES = 16,
+    OPENING_MINOR = 100000000,
 };
 
 struct arguments {
     struct florin_options options;
     uint64_t accounts;
     uint64_t deposits;
+    uint64_t transfers;
     uint64_t outstanding; /* of one client */
     unsigned clients;
 };
@@ -49,6 +51,7 @@ struct client {
     uint64_t refused;
     struct histogram latency;
     char ids[BATCH][ID_BYTES];
+    char to_ids[BATCH][ID_BYTES];
     char keys[BATCH][KEY_BYTES];
     struct florin_command commands[BATCH];
     struct florin_result results[BATCH];
@@ -63,12 +66,23 @@ static void make_command(struct client *client, unsigned slot, uint64_t number)
         .account = client->ids[slot],
         .account_length = ID_BYTES,
     };
-    if (client->kind == FLORIN_DEPOSIT) {
+    if (client->kind != FLORIN_OPEN_ACCOUNT) {
         account = measure_random(&client->random) % client->arguments->accounts;
         measure_write_hex(client->keys[slot], number);
         command->key = client->keys[slot];
         command->key_length = KEY_BYTES;
         command->amount_minor = 100;
+    }
+    if (client->kind == FLORIN_OPEN_ACCOUNT)
+        command->amount_minor = OPENING_MINOR;
+    if (client->kind == FLORIN_TRANSFER) {
+        uint64_t others = client->arguments->accounts - 1;
+        uint64_t to =
+            (account + 1 + measure_random(&client->random) % others) % client->arguments->accounts;
+        client->keys[slot][0] = 't'; /* not a key of the deposits */
+        measure_write_hex(client->to_ids[slot], to);
+        command->to = client->to_ids[slot];
+        command->to_length = ID_BYTES;
     }
     measure_write_hex(client->ids[slot], account);
 }
@@ -198,6 +212,7 @@ static void usage(FILE *out)
           "\n"
           "  --accounts N     default 1000000\n"
           "  --deposits N     default 10000000\n"
+          "  --transfers N    then as many transfers of two accounts (default 0)\n"
           "  --workers N      default 2\n"
           "  --clients N      submitting threads (default 1)\n"
           "  --outstanding N  commands of one client that are unanswered (default 32768)\n"
@@ -223,6 +238,7 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
         {"directory", required_argument, NULL, 'd'},
         {"accounts", required_argument, NULL, 'a'},
         {"deposits", required_argument, NULL, 'n'},
+        {"transfers", required_argument, NULL, 't'},
         {"workers", required_argument, NULL, 'w'},
         {"clients", required_argument, NULL, 'c'},
         {"outstanding", required_argument, NULL, 'o'},
@@ -241,6 +257,9 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
             break;
         case 'n':
             arguments->deposits = measure_parse_number("--deposits", optarg, 1, 1000000000);
+            break;
+        case 't':
+            arguments->transfers = measure_parse_number("--transfers", optarg, 0, 1000000000);
             break;
         case 'w':
             arguments->options.workers =
@@ -275,6 +294,7 @@ int main(int argc, char **argv)
 {
     static struct phase opening;
     static struct phase depositing;
+    static struct phase transferring;
     struct arguments arguments = {
         .accounts = 1000000,
         .deposits = 10000000,
@@ -288,8 +308,9 @@ int main(int argc, char **argv)
     if (arguments.options.accounts_max < arguments.accounts)
         arguments.options.accounts_max = arguments.accounts;
     /* The engine alone: no key moves to a file, and replay.c finds the whole log. */
-    if (arguments.options.keys_memory < 2 * arguments.deposits + 2)
-        arguments.options.keys_memory = 2 * arguments.deposits + 2;
+    uint64_t keys = arguments.deposits + arguments.transfers;
+    if (arguments.options.keys_memory < 2 * keys + 2)
+        arguments.options.keys_memory = 2 * keys + 2;
     arguments.options.checkpoint_bytes = 0;
 
     struct florin *ledger = NULL;
@@ -298,6 +319,10 @@ int main(int argc, char **argv)
     print_phase("embedded_open", &arguments, &opening);
     run_phase(ledger, &arguments, FLORIN_DEPOSIT, arguments.deposits, &depositing);
     print_phase("embedded_deposit", &arguments, &depositing);
+    if (arguments.transfers > 0) {
+        run_phase(ledger, &arguments, FLORIN_TRANSFER, arguments.transfers, &transferring);
+        print_phase("embedded_transfer", &arguments, &transferring);
+    }
     florin_close(ledger);
-    return opening.refused == 0 && depositing.refused == 0 ? 0 : 1;
+    return opening.refused == 0 && depositing.refused == 0 && transferring.refused == 0 ? 0 : 1;
 }

@@ -1,91 +1,24 @@
 /* florin_commands.c - balance, post, open and reset, through the server.
  *
- * Guarantees: a change is sent with an idempotency key, so that trying again after a lost answer
- * does not do it twice; money is compared exactly. It must not know files.
+ * Guarantees: money is compared exactly. It must not know files.
  */
 #include "florin_commands.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "florin.h"
+#include "florin_exchange.h"
 #include "http/amount.h"
 #include "http/json_object.h"
 #include "http/json_text.h"
-#include "remote.h"
 
 enum {
-    KEY_BYTES = 16,
-    KEY_TEXT_BYTES = 48,
-    PATH_BYTES = 128,
     BODY_BYTES = 1024,
-    /* The same request again, when it is not known what became of it. */
-    UNKNOWN_TRIES = 3,
     /* Another look, when somebody else's transaction came first. */
     RESET_TRIES = 10,
 };
-
-static void make_key(char key[KEY_TEXT_BYTES])
-{
-    unsigned char bytes[KEY_BYTES];
-    ssize_t got = getrandom(bytes, sizeof(bytes), 0);
-    assert(got == (ssize_t)sizeof(bytes));
-    size_t length = (size_t)snprintf(key, KEY_TEXT_BYTES, "florin-");
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        length += (size_t)snprintf(key + length, KEY_TEXT_BYTES - length, "%02x", bytes[i]);
-}
-
-static bool open_remote(const struct florin_call *call, struct remote *remote)
-{
-    if (remote_open(remote, call->server) == 0)
-        return true;
-    fprintf(stderr, "florin: --server %s: must be http://HOST:PORT or unix:PATH\n", call->server);
-    return false;
-}
-
-static enum exit_code unreachable(const struct florin_call *call, const struct remote *remote)
-{
-    fprintf(stderr, "florin: no answer from %s: %s\n", call->server, remote->error);
-    return EXIT_UNAVAILABLE;
-}
-
-/* The server's refusal, in its own words. */
-static enum exit_code refused(const struct florin_call *call, const struct remote_answer *answer)
-{
-    struct json_object object;
-    struct request_fault fault;
-    const char *error = "no reason given";
-    const char *code = "unknown";
-    if (call->json)
-        printf("%s\n", answer->body);
-    bool parsed = json_object_parse(&object, answer->body, answer->length, NULL, 0, &fault);
-    if (parsed && json_object_has(&object, "error") &&
-        !json_object_text(&object, "error", &error, &fault))
-        error = "no reason given";
-    if (parsed && json_object_has(&object, "code") &&
-        !json_object_text(&object, "code", &code, &fault))
-        code = "unknown";
-    fprintf(stderr, "florin: refused: %s (%s, HTTP %ld)\n", error, code, answer->status);
-    if (parsed)
-        json_object_free(&object);
-    return EXIT_REFUSED;
-}
-
-/* Posts until it is known what became of it. */
-static bool post(struct remote *remote, const char *path, const char *key,
-                 const struct json_text *body, struct remote_answer *answer)
-{
-    bool answered = false;
-    for (int i = 0; i < UNKNOWN_TRIES; i++) {
-        answered = remote_post(remote, path, key, body->bytes, body->length, answer);
-        if (answered && answer->status != 408)
-            break;
-    }
-    return answered;
-}
 
 /* What the tool reads of an account or a transaction. */
 struct account_view {
@@ -119,12 +52,6 @@ static bool view_account(const struct remote_answer *answer, struct account_view
     return whole;
 }
 
-static enum exit_code strange_answer(const struct florin_call *call)
-{
-    fprintf(stderr, "florin: %s does not answer like a florind\n", call->server);
-    return EXIT_UNAVAILABLE;
-}
-
 static void account_path(const struct florin_call *call, const char *below, char path[PATH_BYTES])
 {
     snprintf(path, PATH_BYTES, "/accounts/%s%s", call->account, below);
@@ -137,10 +64,10 @@ static enum exit_code read_account(const struct florin_call *call, struct remote
     char path[PATH_BYTES];
     account_path(call, "", path);
     if (!remote_get(remote, path, answer))
-        return unreachable(call, remote);
+        return exchange_unreachable(call, remote);
     if (answer->status != 200)
-        return refused(call, answer);
-    return view_account(answer, view) ? EXIT_OK : strange_answer(call);
+        return exchange_refused(call, answer);
+    return view_account(answer, view) ? EXIT_OK : exchange_strange(call);
 }
 
 static void print_account(const struct florin_call *call, const struct account_view *view)
@@ -164,10 +91,12 @@ static void print_account(const struct florin_call *call, const struct account_v
 
 enum exit_code florin_balance(const struct florin_call *call)
 {
+    if (call->version != NULL || call->at_time != NULL)
+        return florin_balance_then(call);
     struct remote remote;
     struct remote_answer answer;
     struct account_view view = {.version = 0};
-    if (!open_remote(call, &remote))
+    if (!exchange_open(call, &remote))
         return EXIT_USAGE;
     enum exit_code code = read_account(call, &remote, &answer, &view);
     if (code == EXIT_OK)
@@ -176,9 +105,10 @@ enum exit_code florin_balance(const struct florin_call *call)
     return code;
 }
 
-static void print_transaction(const struct remote_answer *answer)
+/* An exchange_print. */
+static void print_transaction(const struct florin_call *call, const struct remote_answer *answer)
 {
-    char id[32] = "?";
+    char id[32] = "dry run";
     char type[16] = "?";
     char amount[FLORIN_AMOUNT_TEXT_MAX + 1] = "?";
     char balance[FLORIN_AMOUNT_TEXT_MAX + 1] = "?";
@@ -186,7 +116,7 @@ static void print_transaction(const struct remote_answer *answer)
     struct request_fault fault;
     if (!json_object_parse(&object, answer->body, answer->length, NULL, 0, &fault))
         return;
-    if (copy_text(&object, "id", id, sizeof(id)) &&
+    if ((call->dry_run || copy_text(&object, "id", id, sizeof(id))) &&
         copy_text(&object, "type", type, sizeof(type)) &&
         copy_text(&object, "amount", amount, sizeof(amount)) &&
         copy_text(&object, "newBalance", balance, sizeof(balance)))
@@ -209,29 +139,13 @@ static void write_transaction(struct json_text *body, const char *type, const ch
 
 enum exit_code florin_post(const struct florin_call *call)
 {
-    struct remote remote;
-    struct remote_answer answer;
     char path[PATH_BYTES];
-    char key[KEY_TEXT_BYTES];
     char bytes[BODY_BYTES];
     struct json_text body;
-    make_key(key);
     account_path(call, "/transactions", path);
     json_text_init(&body, bytes, sizeof(bytes));
-    write_transaction(&body, call->type, call->amount, call->expected_version);
-    if (body.truncated || !open_remote(call, &remote))
-        return EXIT_USAGE;
-    enum exit_code code = EXIT_OK;
-    if (!post(&remote, path, call->key != NULL ? call->key : key, &body, &answer))
-        code = unreachable(call, &remote);
-    else if (answer.status != 201)
-        code = refused(call, &answer);
-    else if (call->json)
-        printf("%s\n", answer.body);
-    else
-        print_transaction(&answer);
-    remote_close(&remote);
-    return code;
+    write_transaction(&body, call->words[1], call->amount, call->expected_version);
+    return exchange_write(call, path, &body, print_transaction);
 }
 
 enum exit_code florin_open_account(const struct florin_call *call)
@@ -249,17 +163,17 @@ enum exit_code florin_open_account(const struct florin_call *call)
     if (call->balance != NULL)
         json_text_member_string(&body, "balance", call->balance);
     json_text_raw(&body, "}", 1);
-    if (body.truncated || !open_remote(call, &remote))
+    if (body.truncated || !exchange_open(call, &remote))
         return EXIT_USAGE;
     enum exit_code code = EXIT_OK;
-    if (!post(&remote, "/accounts", NULL, &body, &answer))
-        code = unreachable(call, &remote);
+    if (!exchange_post(&remote, "/accounts", NULL, &body, &answer))
+        code = exchange_unreachable(call, &remote);
     else if (answer.status != 201 && answer.status != 200)
-        code = refused(call, &answer);
+        code = exchange_refused(call, &answer);
     else if (call->json)
         printf("%s\n", answer.body);
     else if (!view_account(&answer, &view))
-        code = strange_answer(call);
+        code = exchange_strange(call);
     else
         print_account(call, &view);
     remote_close(&remote);
@@ -288,15 +202,16 @@ static enum exit_code correct(const struct florin_call *call, struct remote *rem
     char amount[MONEY_TEXT_BYTES];
     char version[24];
     struct json_text body;
-    make_key(key);
+    exchange_make_key(key);
     account_path(call, "/transactions", path);
     (void)money_format(missing < 0 ? -missing : missing, exponent, amount);
     snprintf(version, sizeof(version), "%" PRIu64, view->version);
     json_text_init(&body, bytes, sizeof(bytes));
     write_transaction(&body, missing < 0 ? "Withdraw" : "Deposit", amount, version);
-    if (!post(remote, path, key, &body, answer))
-        return unreachable(call, remote);
-    return answer->status == 201 || answer->status == 409 ? EXIT_OK : refused(call, answer);
+    if (!exchange_post(remote, path, key, &body, answer))
+        return exchange_unreachable(call, remote);
+    return answer->status == 201 || answer->status == 409 ? EXIT_OK
+                                                          : exchange_refused(call, answer);
 }
 
 static enum exit_code reset(const struct florin_call *call, struct remote *remote,
@@ -310,7 +225,7 @@ static enum exit_code reset(const struct florin_call *call, struct remote *remot
             return code;
         int exponent = florin_currency_exponent(view.currency, strlen(view.currency));
         if (exponent < 0)
-            return strange_answer(call);
+            return exchange_strange(call);
         if (!difference(call, &view, (uint8_t)exponent, &missing)) {
             fprintf(stderr, "florin: %s is not an amount in %s\n", call->amount, view.currency);
             return EXIT_USAGE;
@@ -333,7 +248,7 @@ enum exit_code florin_reset(const struct florin_call *call)
 {
     struct remote remote;
     struct remote_answer answer;
-    if (!open_remote(call, &remote))
+    if (!exchange_open(call, &remote))
         return EXIT_USAGE;
     enum exit_code code = reset(call, &remote, &answer);
     remote_close(&remote);

@@ -47,6 +47,10 @@ enum exit_code florin_repair(const struct florin_call *call)
 {
     struct tool_problem problem;
     struct timespec now;
+    if (call->from_lsn == 0) {
+        fprintf(stderr, "florin: repair needs --drop-from LSN\n");
+        return EXIT_USAGE;
+    }
     (void)clock_gettime(CLOCK_REALTIME, &now);
     uint64_t now_ns = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
     enum repair_mode mode = call->accept_loss ? REPAIR_ACCEPT_LOSS : REPAIR_SAY;

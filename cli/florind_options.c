@@ -144,6 +144,12 @@ static bool set_accounts_max(struct florind_options *options, const char *value,
     return read_number(value, 1, UINT64_C(1) << 31, &options->accounts_max);
 }
 
+static bool set_holds_max(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "a number from 1 to 2147483648";
+    return read_number(value, 1, UINT64_C(1) << 31, &options->holds_max);
+}
+
 static bool set_keys_memory(struct florind_options *options, const char *value, const char **wanted)
 {
     *wanted = "a number from 1 to 2147483648";
@@ -266,6 +272,13 @@ static bool set_requests_max(struct florind_options *options, const char *value,
     return set_unsigned(&options->requests_max, value, 1, FLORIN_WAITERS_MAX);
 }
 
+static bool set_followers_max(struct florind_options *options, const char *value,
+                              const char **wanted)
+{
+    *wanted = "a number from 1 to 1000000";
+    return set_unsigned(&options->followers_max, value, 1, 1000000);
+}
+
 static bool set_http2(struct florind_options *options, const char *value, const char **wanted)
 {
     *wanted = "true or false";
@@ -289,6 +302,7 @@ static const struct option_name table[] = {
     {"io", set_io, false},
     {"segment-mib", set_segment_mib, false},
     {"accounts-max", set_accounts_max, false},
+    {"holds-max", set_holds_max, false},
     {"keys-memory", set_keys_memory, false},
     {"checkpoint-mib", set_checkpoint_mib, false},
     {"checkpoint-seconds", set_checkpoint_seconds, false},
@@ -297,6 +311,7 @@ static const struct option_name table[] = {
     {"connections-max", set_connections_max, false},
     {"connections-per-address", set_connections_per_address, false},
     {"requests-max", set_requests_max, false},
+    {"followers-max", set_followers_max, false},
     {"http2", set_http2, true},
     {"insecure", set_insecure, true},
 };
@@ -317,6 +332,7 @@ static void set_defaults(struct florind_options *options)
     options->io = engine.io;
     options->segment_mib = engine.segment_bytes >> 20;
     options->accounts_max = engine.accounts_max;
+    options->holds_max = engine.holds_max;
     options->keys_memory = engine.keys_memory;
     options->checkpoint_bytes = engine.checkpoint_bytes;
     options->checkpoint_seconds = engine.checkpoint_seconds;
@@ -326,6 +342,7 @@ static void set_defaults(struct florind_options *options)
     options->connections_max = 10000;
     options->connections_per_address = 1024;
     options->requests_max = FLORIN_WAITERS_MAX;
+    options->followers_max = 4096;
 }
 
 /* --- the file ----------------------------------------------------------------------------- */

@@ -37,6 +37,7 @@ struct florind_options {
     enum florin_io io;
     uint64_t segment_mib;
     uint64_t accounts_max;
+    uint64_t holds_max;
     uint64_t keys_memory;
     uint64_t checkpoint_bytes;
     unsigned checkpoint_seconds;
@@ -46,6 +47,7 @@ struct florind_options {
     uint32_t connections_max;
     uint32_t connections_per_address;
     uint32_t requests_max;
+    uint32_t followers_max;
 };
 
 enum options_outcome {

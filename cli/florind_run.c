@@ -115,6 +115,7 @@ static enum exit_code create_ledger(struct process *process, const struct ledger
         .io = options->io,
         .segment_bytes = options->segment_mib << 20,
         .accounts_max = options->accounts_max,
+        .holds_max = options->holds_max,
         .keys_memory = options->keys_memory,
         .checkpoint_bytes = options->checkpoint_bytes,
         .checkpoint_seconds = options->checkpoint_seconds,
@@ -158,6 +159,8 @@ static enum exit_code start_server(struct process *process)
         .connections_max = options->connections_max,
         .connections_per_address_max = options->connections_per_address,
         .requests_max = options->requests_max,
+        .followers_max = options->followers_max,
+        .commit_timeout_ms = options->commit_timeout_ms,
         .background_mib_per_second = options->background_mib,
     };
     char address[LISTEN_TEXT_MAX];

@@ -10,9 +10,11 @@
 
 enum {
     REMOTE_URL_MAX = 1024,
+    REMOTE_PATH_MAX = 512, /* with its query */
     REMOTE_ERROR_MAX = 256,
-    /* Far above every answer of the API. */
-    REMOTE_BODY_MAX = 64 * 1024,
+    /* Above every answer of the API: a page of history with all its legs, keys and metadata. */
+    REMOTE_BODY_MAX = 16 * 1024 * 1024,
+    REMOTE_BODY_FIRST = 64 * 1024,
     /* Above the server's longest commit deadline in practice; a server that is silent for longer
      * is as good as unreachable. */
     REMOTE_TIMEOUT_S = 30,
@@ -25,13 +27,16 @@ struct remote {
     void *curl; /* a CURL handle */
     char base[REMOTE_URL_MAX];
     char error[REMOTE_ERROR_MAX];
+    char *memory; /* for the bodies of answers */
+    size_t capacity;
 };
 
 struct remote_answer {
     long status;
     bool too_long;
     size_t length;
-    char body[REMOTE_BODY_MAX + 1]; /* terminated */
+    struct remote *remote;
+    const char *body; /* terminated; the remote's, until its next call or its end */
 };
 
 /* `server`: http://HOST:PORT or unix:PATH. 0; -EINVAL: neither; -ENOMEM. */
@@ -46,11 +51,21 @@ __attribute__((warn_unused_result)) bool remote_post(struct remote *remote, cons
                                                      size_t body_length,
                                                      struct remote_answer *answer);
 
+/* POST of lines, each a JSON object; their keys are within. */
+__attribute__((warn_unused_result)) bool remote_post_lines(struct remote *remote, const char *path,
+                                                           const char *lines, size_t length,
+                                                           struct remote_answer *answer);
+/* PATCH of a JSON body; without a key. */
+__attribute__((warn_unused_result)) bool remote_patch(struct remote *remote, const char *path,
+                                                      const char *body, size_t body_length,
+                                                      struct remote_answer *answer);
+
 /* Takes bytes of a body as they come; false: no more. */
 typedef bool remote_sink(void *context, const void *bytes, size_t length);
 
-/* GET of a body of any length. With status 200 it goes to the sink, else into the answer. false: no
- * answer, it broke off, or the sink wanted no more; remote->error says why. */
+/* GET of a body of any length, which may come slowly. With status 200 it goes to the sink, else
+ * into the answer. false: no answer, it broke off, or the sink wanted no more; remote->error says
+ * why. */
 __attribute__((warn_unused_result)) bool remote_download(struct remote *remote, const char *path,
                                                          remote_sink *sink, void *context,
                                                          struct remote_answer *answer);

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer_parts.h"
+#include "change_request.h"
+#include "public_id.h"
+
 void answer_init(struct answer *answer, int status)
 {
     answer->status = status;
@@ -37,7 +41,7 @@ static void close_body(struct answer *answer)
     assert(!answer->body.truncated);
 }
 
-static void member_money(struct answer *answer, const char *name, int64_t minor,
+void answer_member_money(struct answer *answer, const char *name, int64_t minor,
                          const struct florin_result *result, const struct answer_style *style)
 {
     json_text_member(&answer->body, name);
@@ -53,11 +57,24 @@ static void member_decimal(struct answer *answer, const char *name, int decimals
     json_text_raw(&answer->body, text, (size_t)length);
 }
 
+void answer_member_account(struct answer *answer, const char *name,
+                           const struct named_account *account)
+{
+    json_text_member(&answer->body, name);
+    json_text_string(&answer->body, account->id, account->length);
+}
+
 static void member_transaction_id(struct answer *answer, const char *name, uint64_t id)
 {
-    char text[32];
-    snprintf(text, sizeof(text), "txn%" PRIu64, id);
+    char text[PUBLIC_ID_TRANSACTION_BYTES];
+    (void)public_id_write_transaction(id, text);
     json_text_member_string(&answer->body, name, text);
+}
+
+static void member_true(struct answer *answer, const char *name)
+{
+    json_text_member(&answer->body, name);
+    json_text_raw(&answer->body, "true", 4);
 }
 
 /* Everything of an error up to `error`; what follows is of the error's own. `message` NULL: the
@@ -98,12 +115,27 @@ void answer_refuse(struct answer *answer, enum error_code code, const struct ans
 {
     open_error(answer, code, NULL, style);
     member_code(answer);
-    if (code == ERROR_PAYLOAD_TOO_LARGE)
-        json_text_member_unsigned(&answer->body, "limit", FLORIN_BODY_MAX);
-    if (code == ERROR_UNSUPPORTED_MEDIA_TYPE)
-        json_text_member_string(&answer->body, "supported", "application/json");
     answer->retry_after = error_code_describe(code)->http_status == 503 ||
                           error_code_describe(code)->http_status == 429;
+    close_error(answer);
+}
+
+void answer_too_large(struct answer *answer, size_t limit, const struct answer_style *style)
+{
+    open_error(answer, ERROR_PAYLOAD_TOO_LARGE, NULL, style);
+    member_code(answer);
+    json_text_member_unsigned(&answer->body, "limit", limit);
+    close_error(answer);
+}
+
+void answer_unsupported(struct answer *answer, const char *media_types,
+                        const struct answer_style *style)
+{
+    char message[REQUEST_MESSAGE_MAX];
+    snprintf(message, sizeof(message), "The body must be %s in UTF-8", media_types);
+    open_error(answer, ERROR_UNSUPPORTED_MEDIA_TYPE, message, style);
+    member_code(answer);
+    json_text_member_string(&answer->body, "supported", media_types);
     close_error(answer);
 }
 
@@ -156,6 +188,15 @@ void answer_not_ready(struct answer *answer, const struct recovery_progress *pro
     close_error(answer);
 }
 
+void answer_events_gone(struct answer *answer, uint64_t first_lsn, const struct answer_style *style)
+{
+    open_error(answer, ERROR_EVENTS_GONE, NULL, style);
+    member_code(answer);
+    json_text_member_unsigned(&answer->body, "firstLsn", first_lsn);
+    json_text_member_unsigned(&answer->body, "resumeAfter", first_lsn - 1);
+    close_error(answer);
+}
+
 void answer_checkpoint_begun(struct answer *answer, uint64_t number)
 {
     answer_init(answer, 202);
@@ -195,22 +236,45 @@ void answer_not_committed(struct answer *answer, enum error_code code, uint64_t 
     close_error(answer);
 }
 
+static void member_subject(struct answer *answer, const struct answer_subject *subject)
+{
+    if (subject->has_leg)
+        json_text_member_unsigned(&answer->body, "leg", subject->leg);
+    if (subject->field[0] != '\0')
+        json_text_member_string(&answer->body, "field", subject->field);
+    if (subject->account != NULL)
+        answer_member_account(answer, "account", subject->account);
+}
+
 static void refuse_version(struct answer *answer, enum error_code code, uint64_t version,
-                           const struct answer_style *style)
+                           const struct answer_subject *subject, const struct answer_style *style)
 {
     open_error(answer, code, NULL, style);
     json_text_member_unsigned(&answer->body, "CurrentVersion", version);
     member_code(answer);
+    member_subject(answer, subject);
     close_error(answer);
 }
 
 static void refuse_balance(struct answer *answer, enum error_code code,
-                           const struct florin_result *result, const struct answer_style *style)
+                           const struct florin_result *result, const struct answer_subject *subject,
+                           const struct answer_style *style)
 {
     open_error(answer, code, NULL, style);
     member_code(answer);
-    member_money(answer, "balance", result->balance_minor, result, style);
+    answer_member_money(answer, "balance", result->balance_minor, result, style);
     json_text_member_unsigned(&answer->body, "version", result->version);
+    member_subject(answer, subject);
+    close_error(answer);
+}
+
+/* The state of an account, or of what was asked for, is against it. */
+static void refuse_state(struct answer *answer, enum error_code code,
+                         const struct answer_subject *subject, const struct answer_style *style)
+{
+    open_error(answer, code, NULL, style);
+    member_code(answer);
+    member_subject(answer, subject);
     close_error(answer);
 }
 
@@ -221,26 +285,29 @@ static void refuse_duplicate(struct answer *answer, enum error_code code,
     open_error(answer, code, NULL, style);
     member_transaction_id(answer, "transactionId", result->transaction_id);
     member_code(answer);
-    if (field != NULL)
+    if (field[0] != '\0')
         json_text_member_string(&answer->body, "field", field);
     close_error(answer);
 }
 
 static void refuse_invalid(struct answer *answer, const struct florin_result *result,
-                           struct transaction_spelling spelling, const struct answer_style *style)
+                           const struct answer_subject *subject, const struct answer_style *style)
 {
-    struct request_fault fault;
-    const char *field = transaction_request_field(result->field, spelling);
     const char *message = florin_status_message(result->status);
     if (result->status == FLORIN_INVALID_AMOUNT)
         message = "The amount has more decimals than the account's currency, or is out of range";
-    (void)request_fault_set(&fault, field == NULL ? "body" : field, "%s", message);
-    answer_fault(answer, &fault, style);
+    open_error(answer, ERROR_INVALID_REQUEST, message, style);
+    member_code(answer);
+    if (subject->has_leg)
+        json_text_member_unsigned(&answer->body, "leg", subject->leg);
+    json_text_member_string(&answer->body, "field",
+                            subject->field[0] == '\0' ? "body" : subject->field);
+    close_error(answer);
 }
 
 /* Every status but success. */
 static void answer_error(struct answer *answer, const struct florin_result *result,
-                         struct transaction_spelling spelling, const struct answer_style *style)
+                         const struct answer_subject *subject, const struct answer_style *style)
 {
     enum error_code code = error_code_of_status(result->status);
     switch (result->status) {
@@ -251,28 +318,45 @@ static void answer_error(struct answer *answer, const struct florin_result *resu
     case FLORIN_INVALID_CURRENCY:
     case FLORIN_INVALID_BALANCE:
     case FLORIN_INVALID_METADATA:
-        refuse_invalid(answer, result, spelling, style);
+    case FLORIN_INVALID_LEGS:
+    case FLORIN_SAME_ACCOUNT:
+    case FLORIN_INVALID_CHANGE:
+        refuse_invalid(answer, result, subject, style);
         return;
     case FLORIN_KEY_REUSED:
-        refuse_duplicate(answer, code, result, transaction_request_field(result->field, spelling),
-                         style);
+        refuse_duplicate(answer, code, result, subject->field, style);
         return;
     case FLORIN_VERSION_MISMATCH:
     case FLORIN_PRECONDITION_FAILED:
-        refuse_version(answer, code, result->version, style);
+        refuse_version(answer, code, result->version, subject, style);
         return;
+    case FLORIN_BALANCE_CONDITION:
     case FLORIN_INSUFFICIENT_BALANCE:
     case FLORIN_BALANCE_OVERFLOW:
-        refuse_balance(answer, code, result, style);
+        refuse_balance(answer, code, result, subject, style);
         return;
     case FLORIN_NOT_COMMITTED:
     case FLORIN_COMMIT_UNKNOWN:
         answer_not_committed(answer, code, result->version, style);
         return;
     case FLORIN_ACCOUNT_NOT_FOUND:
+    case FLORIN_HOLD_NOT_FOUND:
+    case FLORIN_TRANSACTION_NOT_FOUND:
+    case FLORIN_ACCOUNT_FROZEN:
+    case FLORIN_ACCOUNT_CLOSED:
+    case FLORIN_CURRENCY_MISMATCH:
+    case FLORIN_UNBALANCED:
+    case FLORIN_NOT_REVERSIBLE:
+    case FLORIN_HOLD_RESOLVED:
+    case FLORIN_HOLD_EXCEEDED:
+    case FLORIN_ACCOUNT_NOT_EMPTY:
+    case FLORIN_REVERSAL_EXCEEDED:
+        refuse_state(answer, code, subject, style);
+        return;
     case FLORIN_ACCOUNT_EXISTS:
     case FLORIN_ACCOUNTS_FULL:
     case FLORIN_KEYS_FULL:
+    case FLORIN_HOLDS_FULL:
     case FLORIN_QUEUE_FULL:
     case FLORIN_STORAGE_FULL:
         answer_refuse(answer, code, style);
@@ -283,32 +367,90 @@ static void answer_error(struct answer *answer, const struct florin_result *resu
     abort(); /* not an error */
 }
 
+bool answer_refuse_result(struct answer *answer, const struct florin_result *result,
+                          const struct answer_subject *subject, const struct answer_style *style)
+{
+    bool is_duplicate = result->replayed && style->reject_duplicates;
+    /* An account is opened twice without harm: it is idempotent by its id. */
+    if (is_duplicate && result->kind != FLORIN_OPEN_ACCOUNT) {
+        refuse_duplicate(answer, ERROR_DUPLICATE_TRANSACTION, result, "", style);
+        return true;
+    }
+    if (result->status == FLORIN_APPLIED)
+        return false;
+    answer_error(answer, result, subject, style);
+    answer->replayed = result->replayed;
+    return true;
+}
+
+/* Of calls whose path names the one account. */
+static bool refuse_single(struct answer *answer, const struct florin_result *result,
+                          struct transaction_spelling spelling, const struct answer_style *style)
+{
+    struct answer_subject subject = {.account = NULL};
+    const char *field = transaction_request_field(result->field, spelling);
+    if (field != NULL)
+        snprintf(subject.field, sizeof(subject.field), "%s", field);
+    return answer_refuse_result(answer, result, &subject, style);
+}
+
+void answer_open_movement(struct answer *answer, const struct florin_result *result, const char *id,
+                          const char *type, const struct answer_style *style)
+{
+    answer_init(answer, style->dry_run ? 200 : 201);
+    answer->replayed = result->replayed;
+    open_body(answer);
+    if (!style->dry_run)
+        json_text_member_string(&answer->body, "id", id);
+    json_text_member_string(&answer->body, "type", type);
+}
+
+void answer_close_movement(struct answer *answer, const struct florin_result *result,
+                           const struct answer_style *style)
+{
+    json_text_member_unsigned(&answer->body, "newVersion", result->version);
+    if (result->expires_ns != 0) {
+        json_text_member(&answer->body, "expiresAt");
+        json_text_time(&answer->body, result->expires_ns);
+    }
+    if (style->dry_run) {
+        member_true(answer, "dryRun");
+    } else {
+        json_text_member(&answer->body, "timestamp");
+        json_text_time(&answer->body, result->time_ns);
+    }
+    close_body(answer);
+}
+
+/* Without snprintf(): a batch has thousands of these. */
+void answer_locate_transaction(struct answer *answer, const struct florin_result *result,
+                               const struct answer_style *style)
+{
+    static const char prefix[] = "/transactions/";
+    char id[PUBLIC_ID_TRANSACTION_BYTES];
+    if (style->dry_run)
+        return;
+    size_t length = public_id_write_transaction(result->transaction_id, id);
+    struct json_text text;
+    json_text_init(&text, answer->location, sizeof(answer->location) - 1);
+    json_text_raw(&text, prefix, sizeof(prefix) - 1);
+    json_text_raw(&text, id, length);
+    answer->location[text.length] = '\0';
+}
+
 void answer_transaction(struct answer *answer, const struct florin_result *result,
                         struct transaction_spelling spelling, const struct answer_style *style)
 {
-    if (result->replayed && style->reject_duplicates) {
-        refuse_duplicate(answer, ERROR_DUPLICATE_TRANSACTION, result, NULL, style);
+    char id[PUBLIC_ID_TRANSACTION_BYTES];
+    if (refuse_single(answer, result, spelling, style))
         return;
-    }
-    if (result->status != FLORIN_APPLIED) {
-        answer_error(answer, result, spelling, style);
-        answer->replayed = result->replayed;
-        return;
-    }
-    answer_init(answer, 201);
-    answer->replayed = result->replayed;
-    open_body(answer);
-    member_transaction_id(answer, "id", result->transaction_id);
-    json_text_member_string(&answer->body, "type",
-                            result->kind == FLORIN_DEPOSIT ? "Deposit" : "Withdraw");
-    member_money(answer, "amount", result->amount_minor, result, style);
-    member_money(answer, "newBalance", result->balance_minor, result, style);
-    json_text_member_unsigned(&answer->body, "newVersion", result->version);
-    json_text_member(&answer->body, "timestamp");
-    json_text_time(&answer->body, result->time_ns);
-    close_body(answer);
-    snprintf(answer->location, sizeof(answer->location), "/transactions/txn%" PRIu64,
-             result->transaction_id);
+    (void)public_id_write_transaction(result->transaction_id, id);
+    answer_open_movement(answer, result, id,
+                         result->kind == FLORIN_DEPOSIT ? "Deposit" : "Withdraw", style);
+    answer_member_money(answer, "amount", result->amount_minor, result, style);
+    answer_member_money(answer, "newBalance", result->balance_minor, result, style);
+    answer_close_movement(answer, result, style);
+    answer_locate_transaction(answer, result, style);
 }
 
 static void tag_version(struct answer *answer, uint64_t version)
@@ -319,13 +461,11 @@ static void tag_version(struct answer *answer, uint64_t version)
 void answer_balance(struct answer *answer, const struct florin_result *result,
                     const struct answer_style *style)
 {
-    if (result->status != FLORIN_APPLIED) {
-        answer_error(answer, result, (struct transaction_spelling){0}, style);
+    if (refuse_single(answer, result, (struct transaction_spelling){0}, style))
         return;
-    }
     answer_init(answer, 200);
     open_body(answer);
-    member_money(answer, "balance", result->balance_minor, result, style);
+    answer_member_money(answer, "balance", result->balance_minor, result, style);
     json_text_member_unsigned(&answer->body, "version", result->version);
     close_body(answer);
     tag_version(answer, result->version);
@@ -334,38 +474,50 @@ void answer_balance(struct answer *answer, const struct florin_result *result,
 static void write_account(struct answer *answer, const struct florin_result *result, const char *id,
                           size_t id_length, const struct answer_style *style)
 {
+    int64_t available = 0;
+    /* What is held was available before. */
+    bool fits = money_subtract(result->balance_minor, result->held_minor, &available);
+    assert(fits);
     open_body(answer);
     json_text_member(&answer->body, "id");
     json_text_string(&answer->body, id, id_length);
     json_text_member_string(&answer->body, "currency", result->currency);
-    member_money(answer, "balance", result->balance_minor, result, style);
-    /* Nothing is set aside yet, so all of the balance is available. */
-    member_money(answer, "held", 0, result, style);
-    member_money(answer, "available", result->balance_minor, result, style);
+    answer_member_money(answer, "balance", result->balance_minor, result, style);
+    answer_member_money(answer, "held", result->held_minor, result, style);
+    answer_member_money(answer, "available", available, result, style);
     json_text_member_unsigned(&answer->body, "version", result->version);
-    member_money(answer, "minimumBalance", result->minimum_balance_minor, result, style);
-    json_text_member_string(&answer->body, "status", "open");
-    json_text_member(&answer->body, "createdAt");
-    json_text_time(&answer->body, result->time_ns);
+    answer_member_money(answer, "minimumBalance", result->minimum_balance_minor, result, style);
+    json_text_member_string(&answer->body, "status",
+                            change_request_status_name(result->account_status));
+    /* An account that was only tried has no time. */
+    if (!style->dry_run || result->kind != FLORIN_OPEN_ACCOUNT) {
+        json_text_member(&answer->body, "createdAt");
+        json_text_time(&answer->body, result->time_ns);
+    }
     json_text_member(&answer->body, "metadata");
     if (result->metadata_length > 0)
         json_text_raw(&answer->body, result->metadata, result->metadata_length);
     else
         json_text_raw(&answer->body, "{}", 2);
+    if (style->dry_run)
+        member_true(answer, "dryRun");
     close_body(answer);
 }
 
 void answer_account(struct answer *answer, const struct florin_result *result, const char *id,
-                    size_t id_length, const struct answer_style *style)
+                    size_t id_length, struct transaction_spelling spelling,
+                    const struct answer_style *style)
 {
-    if (result->status != FLORIN_APPLIED) {
-        answer_error(answer, result, (struct transaction_spelling){0}, style);
+    if (refuse_single(answer, result, spelling, style))
         return;
-    }
-    bool opened = result->kind == FLORIN_OPEN_ACCOUNT && !result->replayed;
-    answer_init(answer, opened ? 201 : 200);
+    bool is_open = result->kind == FLORIN_OPEN_ACCOUNT;
+    answer_init(answer, is_open && !result->replayed && !style->dry_run ? 201 : 200);
+    /* An account that was there already is no answer given again: it may have changed since. */
+    answer->replayed = result->replayed && !is_open;
     write_account(answer, result, id, id_length, style);
+    if (style->dry_run)
+        return;
     tag_version(answer, result->version);
-    if (result->kind == FLORIN_OPEN_ACCOUNT)
+    if (is_open)
         snprintf(answer->location, sizeof(answer->location), "/accounts/%.*s", (int)id_length, id);
 }

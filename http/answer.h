@@ -36,6 +36,7 @@ struct answer_style {
     bool money_as_string;
     bool problem;
     bool reject_duplicates; /* --on-duplicate=reject */
+    bool dry_run;           /* ?dryRun=true: nothing was changed */
 };
 
 struct answer {
@@ -58,6 +59,10 @@ void answer_init(struct answer *answer, int status);
 
 /* Errors that the engine has not seen. */
 void answer_refuse(struct answer *answer, enum error_code code, const struct answer_style *style);
+/* 413 and 415, with what would be taken. */
+void answer_too_large(struct answer *answer, size_t limit, const struct answer_style *style);
+void answer_unsupported(struct answer *answer, const char *media_types,
+                        const struct answer_style *style);
 void answer_fault(struct answer *answer, const struct request_fault *fault,
                   const struct answer_style *style);
 void answer_method_not_allowed(struct answer *answer, const char *allow,
@@ -67,6 +72,10 @@ void answer_recovering(struct answer *answer, const struct recovery_progress *pr
 /* The same with `rate` (MiB/s) and `secondsLeft` (null: not known yet), for /readyz. */
 void answer_not_ready(struct answer *answer, const struct recovery_progress *progress,
                       const struct answer_style *style);
+
+/* GET /events behind a position that retention has removed. */
+void answer_events_gone(struct answer *answer, uint64_t first_lsn,
+                        const struct answer_style *style);
 
 /* Of POST /admin/checkpoint (202) and GET of the same. */
 void answer_checkpoint_begun(struct answer *answer, uint64_t number);
@@ -82,8 +91,10 @@ void answer_transaction(struct answer *answer, const struct florin_result *resul
                         struct transaction_spelling spelling, const struct answer_style *style);
 void answer_balance(struct answer *answer, const struct florin_result *result,
                     const struct answer_style *style);
-/* For opening (201, or 200 when it was there) and reading (200). */
+/* For opening (201, or 200 when it was there), reading and changing (200). A change says
+ * `timestamp` where the others say `createdAt`. */
 void answer_account(struct answer *answer, const struct florin_result *result, const char *id,
-                    size_t id_length, const struct answer_style *style);
+                    size_t id_length, struct transaction_spelling spelling,
+                    const struct answer_style *style);
 
 #endif

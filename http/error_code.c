@@ -35,6 +35,9 @@ enum error_code error_code_of_status(enum florin_status status)
     case FLORIN_INVALID_CURRENCY:
     case FLORIN_INVALID_BALANCE:
     case FLORIN_INVALID_METADATA:
+    case FLORIN_INVALID_LEGS:
+    case FLORIN_SAME_ACCOUNT:
+    case FLORIN_INVALID_CHANGE:
         return ERROR_INVALID_REQUEST;
     case FLORIN_KEY_REUSED:
         return ERROR_KEY_REUSED;
@@ -42,18 +45,44 @@ enum error_code error_code_of_status(enum florin_status status)
         return ERROR_ACCOUNT_NOT_FOUND;
     case FLORIN_ACCOUNT_EXISTS:
         return ERROR_ACCOUNT_EXISTS;
+    case FLORIN_HOLD_NOT_FOUND:
+        return ERROR_HOLD_NOT_FOUND;
+    case FLORIN_TRANSACTION_NOT_FOUND:
+        return ERROR_TRANSACTION_NOT_FOUND;
+    case FLORIN_ACCOUNT_FROZEN:
+        return ERROR_ACCOUNT_FROZEN;
+    case FLORIN_ACCOUNT_CLOSED:
+        return ERROR_ACCOUNT_CLOSED;
+    case FLORIN_CURRENCY_MISMATCH:
+        return ERROR_CURRENCY_MISMATCH;
+    case FLORIN_UNBALANCED:
+        return ERROR_UNBALANCED;
+    case FLORIN_NOT_REVERSIBLE:
+        return ERROR_NOT_REVERSIBLE;
     case FLORIN_VERSION_MISMATCH:
         return ERROR_VERSION_MISMATCH;
     case FLORIN_PRECONDITION_FAILED:
         return ERROR_PRECONDITION_FAILED;
+    case FLORIN_BALANCE_CONDITION:
+        return ERROR_BALANCE_CONDITION;
     case FLORIN_INSUFFICIENT_BALANCE:
         return ERROR_INSUFFICIENT_BALANCE;
     case FLORIN_BALANCE_OVERFLOW:
         return ERROR_BALANCE_OVERFLOW;
+    case FLORIN_HOLD_RESOLVED:
+        return ERROR_HOLD_RESOLVED;
+    case FLORIN_HOLD_EXCEEDED:
+        return ERROR_HOLD_EXCEEDED;
+    case FLORIN_ACCOUNT_NOT_EMPTY:
+        return ERROR_ACCOUNT_NOT_EMPTY;
+    case FLORIN_REVERSAL_EXCEEDED:
+        return ERROR_REVERSAL_EXCEEDED;
     case FLORIN_ACCOUNTS_FULL:
         return ERROR_ACCOUNTS_FULL;
     case FLORIN_KEYS_FULL:
         return ERROR_KEYS_FULL;
+    case FLORIN_HOLDS_FULL:
+        return ERROR_HOLDS_FULL;
     case FLORIN_QUEUE_FULL:
         return ERROR_TOO_MANY_REQUESTS;
     case FLORIN_STORAGE_FULL:
@@ -80,6 +109,7 @@ const char *error_code_reason(int http_status)
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
         {409, "Conflict"},
+        {410, "Gone"},
         {412, "Precondition Failed"},
         {413, "Content Too Large"},
         {415, "Unsupported Media Type"},

@@ -1,6 +1,6 @@
 /* exchange.c - what happens between a request and its answer.
  *
- *     on_request -> route -> headers -> body -> command -> parked -> worker_submit()
+ *     on_request -> route -> headers -> command_request -> parked -> worker_submit()
  *                      \______ refused ______/                            |
  *     exchange_finish <- answer <- result <- worker_reap() <--------------'
  *
@@ -9,15 +9,18 @@
  */
 #include "exchange.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "account_request.h"
-#include "backup_stream.h"
+#include "answer_call.h"
+#include "batch.h"
+#include "command_request.h"
+#include "exchange_internal.h"
+#include "history_exchange.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
+#include "reversal_exchange.h"
 #include "withdraw.h"
 
 struct exchange_handler {
@@ -25,18 +28,8 @@ struct exchange_handler {
     struct http_worker *worker;
 };
 
-/* A request while it is being read. */
-struct exchange {
-    struct http_worker *worker;
-    h2o_req_t *request;
-    struct route_match match;
-    struct answer_style style;
-    struct transaction_spelling spelling;
-    struct request_headers headers;
-};
-
-static void send_answer(struct http_worker *worker, enum route route, h2o_req_t *request,
-                        const struct answer *answer)
+void exchange_send(struct http_worker *worker, enum route route, h2o_req_t *request,
+                   const struct answer *answer)
 {
     metrics_count_answer(&worker->metrics, route, answer->status, answer->code);
     if (request == NULL)
@@ -45,28 +38,32 @@ static void send_answer(struct http_worker *worker, enum route route, h2o_req_t 
         respond(request, answer);
 }
 
-static void refuse(struct exchange *exchange, enum error_code code)
+void exchange_refuse(struct exchange *exchange, enum error_code code)
 {
     struct answer answer;
     if (exchange->match.route == ROUTE_WITHDRAW)
         withdraw_refuse(&answer, code);
     else if (code == ERROR_METHOD_NOT_ALLOWED)
         answer_method_not_allowed(&answer, route_allow(exchange->match.route), &exchange->style);
+    else if (code == ERROR_PAYLOAD_TOO_LARGE)
+        answer_too_large(&answer, route_body_max(exchange->match.route), &exchange->style);
+    else if (code == ERROR_UNSUPPORTED_MEDIA_TYPE)
+        answer_unsupported(&answer, route_media_types(exchange->match.route), &exchange->style);
     else
         answer_refuse(&answer, code, &exchange->style);
     if (code == ERROR_METHOD_NOT_ALLOWED)
         answer.allow = route_allow(exchange->match.route);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
-static void refuse_fault(struct exchange *exchange, const struct request_fault *fault)
+void exchange_refuse_fault(struct exchange *exchange, const struct request_fault *fault)
 {
     struct answer answer;
     if (exchange->match.route == ROUTE_WITHDRAW)
         withdraw_refuse(&answer, ERROR_INVALID_REQUEST);
     else
         answer_fault(&answer, fault, &exchange->style);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
 static struct recovery_progress progress_of(const struct exchange *exchange)
@@ -77,7 +74,7 @@ static struct recovery_progress progress_of(const struct exchange *exchange)
     return progress;
 }
 
-static void refuse_recovering(struct exchange *exchange)
+void exchange_refuse_recovering(struct exchange *exchange)
 {
     struct answer answer;
     struct recovery_progress progress = progress_of(exchange);
@@ -87,7 +84,26 @@ static void refuse_recovering(struct exchange *exchange)
         answer_not_ready(&answer, &progress, &exchange->style);
     else
         answer_recovering(&answer, &progress, &exchange->style);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
+}
+
+/* What is refused while the ledger is not at work; whether it is. */
+bool exchange_check_ready(struct exchange *exchange)
+{
+    switch (ledger_state(exchange->worker->server->options.ledger)) {
+    case LEDGER_READY:
+        return true;
+    case LEDGER_RECOVERING:
+        exchange_refuse_recovering(exchange);
+        return false;
+    case LEDGER_STOPPING:
+        exchange_refuse(exchange, ERROR_STOPPING);
+        return false;
+    case LEDGER_FAILED:
+        exchange_refuse(exchange, ERROR_UNHEALTHY);
+        return false;
+    }
+    abort(); /* not a state */
 }
 
 /* What the engine would not take: `code` is an error of florin_status. */
@@ -101,7 +117,7 @@ static void refuse_command(struct exchange *exchange, enum error_code code,
         withdraw_refuse(&answer, code);
     else
         answer_not_committed(&answer, code, version, &exchange->style);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
+    exchange_send(exchange->worker, exchange->match.route, exchange->request, &answer);
 }
 
 static void on_early_input(h2o_socket_t *socket, const char *error)
@@ -124,24 +140,48 @@ static void keep_polled(h2o_req_t *request)
         h2o_socket_read_start(socket, on_early_input);
 }
 
-/* Parks the request and hands the command over. */
-static void submit(struct exchange *exchange, struct florin_command *command)
+/* A posting's accounts outlive the parsing of its body: they go into the request's own memory. */
+static void keep_legs(h2o_req_t *request, struct request_echo *echo)
+{
+    if (echo->legs == NULL)
+        return;
+    size_t bytes = echo->leg_count * sizeof(*echo->legs);
+    struct named_account *kept = h2o_mem_alloc_pool(&request->pool, bytes);
+    memcpy(kept, echo->legs, bytes);
+    echo->legs = kept;
+}
+
+/* One whose account is not known yet. */
+static void submit_reversal(struct exchange *exchange, const struct command_request *asked)
+{
+    enum error_code code =
+        reversal_exchange_begin(exchange->worker, exchange->request, &exchange->style, asked);
+    if (code != ERROR_NONE)
+        exchange_refuse(exchange, code);
+}
+
+/* Parks the request and hands its command over. */
+static void submit(struct exchange *exchange, struct command_request *asked)
 {
     struct http_worker *worker = exchange->worker;
+    struct florin_command *command = &asked->command;
     if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING) {
-        refuse_recovering(exchange);
+        exchange_refuse_recovering(exchange);
+        return;
+    }
+    if (command->kind == FLORIN_REVERSE) {
+        submit_reversal(exchange, asked);
         return;
     }
     struct parked_request *entry = parked_add(&worker->parked, exchange->request);
     if (entry == NULL) {
-        refuse(exchange, ERROR_TOO_MANY_REQUESTS);
+        exchange_refuse(exchange, ERROR_TOO_MANY_REQUESTS);
         return;
     }
     entry->route = exchange->match.route;
     entry->style = exchange->style;
-    entry->spelling = exchange->spelling;
-    entry->account_length = (uint8_t)command->account_length;
-    memcpy(entry->account, command->account, command->account_length);
+    entry->echo = asked->echo;
+    keep_legs(exchange->request, &entry->echo);
     command->user_data = parked_token(&worker->parked, entry);
 
     enum florin_status status = worker_submit(worker->engine, command);
@@ -158,273 +198,160 @@ static void submit(struct exchange *exchange, struct florin_command *command)
         keep_polled(exchange->request);
 }
 
-static void read_account(struct exchange *exchange)
-{
-    struct florin_command command = {
-        .kind = FLORIN_READ_ACCOUNT,
-        .account = exchange->match.account,
-        .account_length = exchange->match.account_length,
-    };
-    submit(exchange, &command);
-}
-
-static void post_transaction(struct exchange *exchange)
-{
-    struct transaction_request request;
-    struct request_fault fault;
-    h2o_iovec_t body = exchange->request->entity;
-    if (!transaction_request_parse(&request, body.base, body.len, &exchange->headers, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    exchange->spelling = request.spelling;
-    struct florin_command command = {
-        .kind = request.kind,
-        .account = exchange->match.account,
-        .account_length = exchange->match.account_length,
-        .key = exchange->headers.key,
-        .key_length = exchange->headers.key_length,
-        .amount_minor = request.amount.digits,
-        .amount_is_decimal = true,
-        .amount_scale = request.amount.scale,
-        .expected_version = request.expected_version,
-        .expected_by_precondition = request.expected_by_precondition,
-    };
-    submit(exchange, &command);
-}
-
-static void post_account(struct exchange *exchange)
-{
-    struct account_request request;
-    struct request_fault fault;
-    h2o_iovec_t body = exchange->request->entity;
-    if (!account_request_parse(&request, body.base, body.len, &exchange->headers, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    struct florin_command command = {
-        .kind = FLORIN_OPEN_ACCOUNT,
-        .account = request.id,
-        .account_length = request.id_length,
-        .amount_minor = request.balance_minor,
-        .currency = request.currency,
-        .currency_length = request.currency_length,
-        .minimum_balance_minor = request.minimum_balance_minor,
-        .metadata = request.metadata,
-        .metadata_length = request.metadata_length,
-    };
-    submit(exchange, &command);
-}
-
-static void post_withdraw(struct exchange *exchange)
-{
-    struct withdraw_request request;
-    struct request_fault fault;
-    h2o_iovec_t body = exchange->request->entity;
-    if (!withdraw_request_parse(&request, body.base, body.len, &fault)) {
-        refuse_fault(exchange, &fault);
-        return;
-    }
-    struct florin_command command = {
-        .kind = FLORIN_WITHDRAW,
-        .account = request.account,
-        .account_length = request.account_length,
-        .key = exchange->headers.key,
-        .key_length = exchange->headers.key_length,
-        .amount_minor = request.amount.digits,
-        .amount_is_decimal = true,
-        .amount_scale = request.amount.scale,
-    };
-    submit(exchange, &command);
-}
-
-static void answer_status(struct exchange *exchange, const char *status)
-{
-    struct answer answer;
-    answer_init(&answer, 200);
-    json_text_raw(&answer.body, "{", 1);
-    json_text_member_string(&answer.body, "status", status);
-    json_text_raw(&answer.body, "}", 1);
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
-}
-
-static void get_health(struct exchange *exchange)
-{
-    if (ledger_is_healthy(exchange->worker->server->options.ledger))
-        answer_status(exchange, "ok");
-    else
-        refuse(exchange, ERROR_UNHEALTHY);
-}
-
-static void get_readiness(struct exchange *exchange)
-{
-    struct server *server = exchange->worker->server;
-    enum ledger_state state = ledger_state(server->options.ledger);
-    if (state == LEDGER_STOPPING)
-        refuse(exchange, ERROR_STOPPING);
-    else if (!ledger_is_healthy(server->options.ledger))
-        refuse(exchange, ERROR_UNHEALTHY);
-    else if (state == LEDGER_RECOVERING || !server_is_ready(server))
-        refuse_recovering(exchange);
-    else
-        answer_status(exchange, "ready");
-}
-
-static bool is_post(const struct exchange *exchange)
+bool exchange_is_read(const struct exchange *exchange)
 {
     const h2o_iovec_t *method = &exchange->request->method;
-    return h2o_memis(method->base, method->len, H2O_STRLIT("POST"));
+    return h2o_memis(method->base, method->len, H2O_STRLIT("GET")) ||
+           h2o_memis(method->base, method->len, H2O_STRLIT("HEAD"));
 }
 
-/* What is refused while the ledger is not at work; whether it is. */
-static bool check_ready(struct exchange *exchange)
+/* What the engine is for: one command. */
+static void ask(struct exchange *exchange)
 {
-    switch (ledger_state(exchange->worker->server->options.ledger)) {
-    case LEDGER_READY:
-        return true;
-    case LEDGER_RECOVERING:
-        refuse_recovering(exchange);
-        return false;
-    case LEDGER_STOPPING:
-        refuse(exchange, ERROR_STOPPING);
-        return false;
-    case LEDGER_FAILED:
-        refuse(exchange, ERROR_UNHEALTHY);
-        return false;
-    }
-    abort(); /* not a state */
+    struct command_request asked;
+    struct request_fault fault;
+    const struct command_source source = {
+        .match = &exchange->match,
+        .is_read = exchange_is_read(exchange),
+        .flags = exchange->flags,
+        .headers = &exchange->headers,
+        .body = exchange->request->entity.base,
+        .body_length = exchange->request->entity.len,
+    };
+    if (command_request_read(&asked, &source, &fault))
+        submit(exchange, &asked);
+    else
+        exchange_refuse_fault(exchange, &fault);
 }
 
-static void checkpoint(struct exchange *exchange)
+/* Its items have versions of their own, and keys unless they are one command. */
+static bool check_batch_headers(const struct exchange *exchange, struct request_fault *fault)
 {
-    struct answer answer;
-    struct ledger_keeper_statistics figures;
-    uint64_t number;
-    struct florin *ledger = exchange->worker->server->options.ledger;
-    if (!check_ready(exchange))
-        return;
-    if (!is_post(exchange)) {
-        ledger_keeper_statistics(ledger, &figures);
-        answer_checkpoints(&answer, &figures);
-    } else if (ledger_request_checkpoint(ledger, &number) == 0) {
-        answer_checkpoint_begun(&answer, number);
-    } else {
-        refuse(exchange, florin_failed(ledger) == 0 ? ERROR_STOPPING : ERROR_UNHEALTHY);
-        return;
-    }
-    send_answer(exchange->worker, exchange->match.route, exchange->request, &answer);
-}
-
-static void backup(struct exchange *exchange)
-{
-    int error = backup_stream_start(exchange->worker, exchange->request, &exchange->style);
-    if (error == -EBUSY)
-        refuse(exchange, ERROR_TOO_MANY_REQUESTS);
-    else if (error != 0)
-        refuse(exchange, ERROR_BACKUP_FAILED);
-}
-
-static void get_metrics(struct exchange *exchange)
-{
-    struct server *server = exchange->worker->server;
-    size_t length;
-    char *page =
-        metrics_page(server->metrics, server->worker_count, server->options.ledger, &length);
-    if (page == NULL) {
-        refuse(exchange, ERROR_UNHEALTHY);
-        return;
-    }
-    metrics_count_answer(&exchange->worker->metrics, exchange->match.route, 200, ERROR_NONE);
-    respond_text(exchange->request, "text/plain; version=0.0.4; charset=utf-8", page, length);
-    free(page);
-}
-
-/* A parameter that is not understood must not be ignored: with ?dryRun=true a client expects that
- * nothing is changed. */
-static bool has_query(const h2o_req_t *request, struct request_fault *fault)
-{
-    char name[REQUEST_FIELD_MAX + 1] = "query";
-    if (request->query_at == SIZE_MAX || request->query_at + 1 >= request->path.len)
-        return false;
-    const char *query = request->path.base + request->query_at + 1;
-    size_t length = request->path.len - request->query_at - 1;
-    size_t named = 0;
-    while (named < length && query[named] > 0x20 && query[named] < 0x7f &&
-           strchr("=&%\"\\", query[named]) == NULL)
-        named++;
-    if (named > 0 && named < sizeof(name)) {
-        memcpy(name, query, named);
-        name[named] = '\0';
-    }
-    (void)request_fault_set(fault, name, "Unknown query parameter \"%s\"", name);
+    if (exchange->headers.has_key && !exchange->flags.atomic)
+        return request_fault_set(fault, "Idempotency-Key",
+                                 "Each item of a batch has a key of its own");
+    if (exchange->headers.has_if_match)
+        return request_fault_set(fault, "If-Match",
+                                 "Each item of a batch has a version of its own");
     return true;
+}
+
+static void post_batch(struct exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
+    struct request_fault fault;
+    if (!check_batch_headers(exchange, &fault))
+        exchange_refuse_fault(exchange, &fault);
+    else if (ledger_state(worker->server->options.ledger) == LEDGER_RECOVERING)
+        exchange_refuse_recovering(exchange);
+    else if (!batch_start(worker, exchange->request, &exchange->style, exchange->flags,
+                          &exchange->headers))
+        exchange_refuse(exchange, ERROR_TOO_MANY_REQUESTS);
+}
+
+static bool read_query(struct exchange *exchange, struct request_fault *fault)
+{
+    const h2o_req_t *request = exchange->request;
+    size_t start = request->query_at == SIZE_MAX ? request->path.len : request->query_at + 1;
+    bool read =
+        command_flags_parse(&exchange->flags, exchange->match.route, exchange_is_read(exchange),
+                            request->path.base + start, request->path.len - start, fault);
+    exchange->style.dry_run = read && exchange->flags.dry_run;
+    return read;
 }
 
 /* What can be judged before the body is read; whether it is well. */
 static bool check_request(struct exchange *exchange)
 {
     const h2o_req_t *request = exchange->request;
+    const struct route_match *match = &exchange->match;
     struct request_fault fault;
-    bool takes_body = exchange->match.route != ROUTE_CHECKPOINT && is_post(exchange);
-    if (request->entity.len > FLORIN_BODY_MAX) {
-        refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
+    bool takes_body = match->route != ROUTE_CHECKPOINT && !exchange_is_read(exchange);
+    /* The end of a hold and a reversal have nothing that they must say. */
+    bool needs_body =
+        match->subject != ROUTE_SUBJECT_HOLD && match->subject != ROUTE_SUBJECT_TRANSACTION;
+    enum request_content content = exchange->headers.content;
+    bool takes_content = content == REQUEST_CONTENT_JSON ||
+                         (match->route == ROUTE_BATCH && content != REQUEST_CONTENT_FOREIGN);
+    if (request->entity.len > route_body_max(match->route)) {
+        exchange_refuse(exchange, ERROR_PAYLOAD_TOO_LARGE);
         return false;
     }
-    if (takes_body && exchange->headers.content_type_is_foreign) {
-        refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
+    if (takes_body && !takes_content && (needs_body || request->entity.len > 0)) {
+        exchange_refuse(exchange, ERROR_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
-    bool well = !has_query(request, &fault) && request_headers_check(&exchange->headers, &fault);
-    bool needs_id = exchange->match.route == ROUTE_ACCOUNT ||
-                    exchange->match.route == ROUTE_BALANCE ||
-                    exchange->match.route == ROUTE_TRANSACTIONS;
-    if (well && exchange->match.route == ROUTE_CHECKPOINT && request->entity.len > 0)
+    bool well = read_query(exchange, &fault) && request_headers_check(&exchange->headers, &fault);
+    if (well && match->route == ROUTE_CHECKPOINT && request->entity.len > 0)
         well = request_fault_set(&fault, "body", "This call takes no body");
-    if (well && needs_id && exchange->match.account_length == 0)
+    if (well && match->subject == ROUTE_SUBJECT_HOLD && match->account_length == 0) {
+        exchange_refuse(exchange, ERROR_HOLD_NOT_FOUND);
+        return false;
+    }
+    if (well && match->subject == ROUTE_SUBJECT_ACCOUNT && match->account_length == 0)
         well = request_fault_set(&fault, "accountId", "%s",
                                  florin_status_message(FLORIN_INVALID_ACCOUNT_ID));
     if (!well)
-        refuse_fault(exchange, &fault);
+        exchange_refuse_fault(exchange, &fault);
     return well;
+}
+
+static bool asks_of_the_past(const struct exchange *exchange)
+{
+    const h2o_req_t *request = exchange->request;
+    enum route route = exchange->match.route;
+    bool has_query = request->query_at != SIZE_MAX && request->query_at + 1 < request->path.len;
+    return route == ROUTE_TRANSACTION ||
+           (route == ROUTE_TRANSACTIONS && exchange_is_read(exchange)) ||
+           (route == ROUTE_BALANCE && has_query);
 }
 
 static void dispatch(struct exchange *exchange)
 {
+    if (asks_of_the_past(exchange)) {
+        exchange_ask_history(exchange);
+        return;
+    }
     switch (exchange->match.route) {
     case ROUTE_HEALTHZ:
-        get_health(exchange);
+        exchange_get_health(exchange);
         return;
     case ROUTE_READYZ:
-        get_readiness(exchange);
+        exchange_get_readiness(exchange);
         return;
     case ROUTE_METRICS:
-        get_metrics(exchange);
+        exchange_get_metrics(exchange);
         return;
     case ROUTE_ACCOUNT:
-    case ROUTE_BALANCE:
-        if (check_request(exchange))
-            read_account(exchange);
-        return;
     case ROUTE_ACCOUNTS:
-        if (check_request(exchange))
-            post_account(exchange);
-        return;
+    case ROUTE_BALANCE:
+    case ROUTE_CAPTURE:
+    case ROUTE_HOLDS:
+    case ROUTE_POSTINGS:
+    case ROUTE_REVERSAL:
     case ROUTE_TRANSACTIONS:
-        if (check_request(exchange))
-            post_transaction(exchange);
-        return;
+    case ROUTE_TRANSFERS:
+    case ROUTE_VOID:
     case ROUTE_WITHDRAW:
         if (check_request(exchange))
-            post_withdraw(exchange);
+            ask(exchange);
+        return;
+    case ROUTE_BATCH:
+        if (check_request(exchange))
+            post_batch(exchange);
         return;
     case ROUTE_CHECKPOINT:
         if (check_request(exchange))
-            checkpoint(exchange);
+            exchange_checkpoint(exchange);
         return;
     case ROUTE_BACKUP:
-        if (check_request(exchange) && check_ready(exchange))
-            backup(exchange);
+        if (check_request(exchange) && exchange_check_ready(exchange))
+            exchange_backup(exchange);
         return;
+    case ROUTE_EVENTS:
+        exchange_follow_events(exchange);
+        return;
+    case ROUTE_TRANSACTION:
     case ROUTE_NONE:
     case ROUTE_COUNT:
         break;
@@ -437,7 +364,6 @@ static int on_request(h2o_handler_t *self, h2o_req_t *request)
     struct exchange exchange;
     exchange.worker = ((struct exchange_handler *)self)->worker;
     exchange.request = request;
-    exchange.spelling = (struct transaction_spelling){0};
     size_t path_length = request->query_at == SIZE_MAX ? request->path.len : request->query_at;
     route_find(request->path.base, path_length, &exchange.match);
     request_headers_init(&exchange.headers);
@@ -452,9 +378,9 @@ static int on_request(h2o_handler_t *self, h2o_req_t *request)
         .reject_duplicates = exchange.worker->server->options.reject_duplicates,
     };
     if (exchange.match.route == ROUTE_NONE)
-        refuse(&exchange, ERROR_NOT_FOUND);
+        exchange_refuse(&exchange, ERROR_NOT_FOUND);
     else if (!route_allows(exchange.match.route, request->method.base, request->method.len))
-        refuse(&exchange, ERROR_METHOD_NOT_ALLOWED);
+        exchange_refuse(&exchange, ERROR_METHOD_NOT_ALLOWED);
     else
         dispatch(&exchange);
     return 0;
@@ -468,65 +394,22 @@ void exchange_register(struct http_worker *worker, h2o_pathconf_t *path)
     handler->worker = worker;
 }
 
-static void build_answer(struct answer *answer, const struct parked_request *entry,
-                         const struct florin_result *result)
-{
-    switch (entry->route) {
-    case ROUTE_BALANCE:
-        answer_balance(answer, result, &entry->style);
-        return;
-    case ROUTE_ACCOUNT:
-    case ROUTE_ACCOUNTS:
-        answer_account(answer, result, entry->account, entry->account_length, &entry->style);
-        return;
-    case ROUTE_TRANSACTIONS:
-        answer_transaction(answer, result, entry->spelling, &entry->style);
-        return;
-    case ROUTE_WITHDRAW:
-        withdraw_answer(answer, result, entry->account, entry->account_length);
-        return;
-    case ROUTE_NONE:
-    case ROUTE_HEALTHZ:
-    case ROUTE_READYZ:
-    case ROUTE_METRICS:
-    case ROUTE_CHECKPOINT:
-    case ROUTE_BACKUP:
-    case ROUTE_COUNT:
-        break;
-    }
-    abort(); /* a route that parks nothing */
-}
-
-static void count_result(struct metrics *metrics, const struct florin_result *result)
-{
-    if (result->replayed) {
-        metrics_count(&metrics->replays);
-        return;
-    }
-    if (result->status != FLORIN_APPLIED)
-        return;
-    switch (result->kind) {
-    case FLORIN_DEPOSIT:
-        metrics_count(&metrics->transactions[METRICS_DEPOSIT]);
-        break;
-    case FLORIN_WITHDRAW:
-        metrics_count(&metrics->transactions[METRICS_WITHDRAW]);
-        break;
-    case FLORIN_OPEN_ACCOUNT:
-        metrics_count(&metrics->transactions[METRICS_OPEN]);
-        break;
-    case FLORIN_READ_ACCOUNT:
-        break;
-    }
-}
-
 void exchange_finish(struct http_worker *worker, const struct florin_result *result)
 {
     struct answer answer;
+    if (batch_owns_token(result->user_data)) {
+        batches_take(worker, result);
+        return;
+    }
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
-    build_answer(&answer, entry, result);
-    count_result(&worker->metrics, result);
+    if (entry->history != NULL) {
+        history_exchange_go_on(worker, entry, result);
+        return;
+    }
+    answer_call(&answer, entry->route, result, &entry->echo, &entry->style);
+    if (!entry->style.dry_run)
+        metrics_count_result(&worker->metrics, result);
     h2o_req_t *request = parked_remove(&worker->parked, entry);
-    send_answer(worker, route, request, &answer);
+    exchange_send(worker, route, request, &answer);
 }

@@ -20,7 +20,9 @@
 #include <unistd.h>
 
 #include "backup_stream.h"
+#include "batch.h"
 #include "exchange.h"
+#include "history_exchange.h"
 #include "respond.h"
 
 enum {
@@ -52,7 +54,7 @@ size_t http_worker_answer(struct http_worker *worker)
             exchange_finish(worker, &results[i]);
         answered += count;
     }
-    return answered;
+    return answered + history_exchange_answer(worker);
 }
 
 static size_t turn(struct http_worker *worker)
@@ -191,6 +193,7 @@ static void start_draining(struct http_worker *worker)
     }
     h2o_context_request_shutdown(&worker->context);
     backup_stream_stop(worker);
+    event_streams_stop(worker);
     (void)worker->config.http1.callbacks.foreach_request(&worker->context, shut_connection, NULL);
 }
 
@@ -206,7 +209,8 @@ static bool drain(struct http_worker *worker)
     if (!worker->is_draining)
         start_draining(worker);
     if (!worker->is_drained && worker->connections == 0 && worker->parked.count == 0 &&
-        worker->backup == NULL && worker_is_idle(worker->engine)) {
+        worker->batches.count == 0 && worker->backup == NULL && worker->events.count == 0 &&
+        worker_is_idle(worker->engine)) {
         worker->is_drained = true;
         server_note_drained(worker->server);
     }
@@ -223,11 +227,13 @@ static void on_engine(h2o_socket_t *socket, const char *error)
 
 static void on_wake(h2o_socket_t *socket, const char *error)
 {
+    struct http_worker *worker = socket->data;
     uint64_t count;
     (void)error;
     ssize_t got = read(h2o_socket_get_fd(socket), &count, sizeof(count));
     (void)got;
-    backup_stream_proceed(socket->data);
+    worker->events.has_news = true;
+    backup_stream_proceed(worker);
 }
 
 static h2o_socket_t *watch(struct http_worker *worker, int descriptor, h2o_socket_cb callback)
@@ -258,7 +264,7 @@ static void init_config(struct http_worker *worker)
     config->server_name = h2o_iovec_init(server_name, sizeof(server_name) - 1);
     /* One more, so that the handler sees a body that is too large by little and answers itself; a
      * chunked body of exactly the limit is refused by libh2o's own comparison otherwise. */
-    config->max_request_entity_size = FLORIN_BODY_MAX + 1;
+    config->max_request_entity_size = FLORIN_BATCH_BODY_MAX + 1;
     config->http1.req_timeout = options->request_timeout_ms;
     config->http1.upgrade_to_http2 = options->http2;
     config->http2.idle_timeout = options->request_timeout_ms;
@@ -301,13 +307,19 @@ static void deinit_loop(struct http_worker *worker)
     h2o_config_dispose(&worker->config);
 }
 
-static int wait_ms(struct http_worker *worker, size_t answered)
+static int wait_ms(struct http_worker *worker, bool has_sent)
 {
     int wait = worker_wait_ms(worker->engine);
+    int events_wait = event_streams_wait_ms(worker);
+    int batches_wait = batches_wait_ms(worker);
     if (wait < 0 || wait > IDLE_WAIT_MS)
         wait = IDLE_WAIT_MS;
+    if (events_wait >= 0 && wait > events_wait)
+        wait = events_wait;
+    if (batches_wait >= 0 && wait > batches_wait)
+        wait = batches_wait;
     /* What was sent outside of the loop's callbacks has its completion in the next run. */
-    if (answered > 0)
+    if (has_sent)
         wait = 0;
     if (worker->is_draining && wait > DRAIN_WAIT_MS)
         wait = DRAIN_WAIT_MS;
@@ -318,11 +330,15 @@ static int wait_ms(struct http_worker *worker, size_t answered)
 
 static void run_loop(struct http_worker *worker)
 {
-    size_t answered = 0;
+    bool has_sent = false;
     for (;;) {
         /* It fails with EINTR only, and then has done nothing. */
-        (void)h2o_evloop_run(worker->loop, wait_ms(worker, answered));
-        answered = turn(worker);
+        (void)h2o_evloop_run(worker->loop, wait_ms(worker, has_sent));
+        /* before the turn, which hands to the log what is submitted here */
+        batches_submit(worker);
+        has_sent = turn(worker) > 0;
+        has_sent = batches_answer(worker) > 0 || has_sent;
+        has_sent = event_streams_turn(worker) || has_sent;
         backup_stream_check(worker);
         if (ledger_is_ending(worker) && drain(worker))
             return;

@@ -8,8 +8,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "batch.h"
 #include "connection_limits.h"
 #include "engine/runtime/worker.h"
+#include "event_feeder.h"
+#include "event_stream.h"
 #include "h2o_embed.h"
 #include "metrics.h"
 #include "parked.h"
@@ -48,7 +51,9 @@ struct http_worker {
     h2o_socket_t *mailbox_socket;
     h2o_socket_t *channel_socket;
     struct parked parked;
+    struct batches batches;
     struct backup_stream *backup; /* that a connection of this worker gets; NULL: none */
+    struct event_streams events;  /* of connections of this worker */
     unsigned connections;
     bool is_draining;
     bool is_drained;
@@ -62,6 +67,7 @@ struct server {
     struct http_worker *workers[FLORIN_WORKERS_MAX];
     const struct metrics *metrics[FLORIN_WORKERS_MAX];
     struct connection_limits limits;
+    struct event_feeder *feeder;
 
     /* under the mutex */
     pthread_mutex_t mutex;

@@ -7,6 +7,7 @@
 #include "json_object.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,12 +50,16 @@ static bool has_before(const cJSON *parent, const cJSON *item)
     return false;
 }
 
+static const struct json_names nothing = {NULL, 0};
+
 static bool check_members(const cJSON *root, const char *const *names, size_t name_count,
-                          struct request_fault *fault)
+                          const struct json_names *besides, struct request_fault *fault)
 {
-    /* Ends after name_count + 1 members at most: the next is unknown or there twice. */
+    /* Ends after as many members as there are names, and one: the next is unknown or there twice.
+     */
     for (const cJSON *item = root->child; item != NULL; item = item->next) {
-        if (!name_is_known(item->string, names, name_count))
+        if (!name_is_known(item->string, names, name_count) &&
+            !name_is_known(item->string, besides->names, besides->count))
             return request_fault_set(fault, item->string, "Unknown field \"%s\"", item->string);
         if (has_before(root, item))
             return request_fault_set(fault, item->string, "Field \"%s\" is given twice",
@@ -78,7 +83,7 @@ bool json_object_parse(struct json_object *object, const char *text, size_t leng
         cJSON_Delete(root);
         return request_fault_set(fault, "body", "The body must be a JSON object");
     }
-    if (names != NULL && !check_members(root, names, name_count, fault)) {
+    if (names != NULL && !check_members(root, names, name_count, &nothing, fault)) {
         cJSON_Delete(root);
         return false;
     }
@@ -90,6 +95,13 @@ void json_object_free(struct json_object *object)
 {
     cJSON_Delete(object->root);
     object->root = NULL;
+}
+
+bool json_object_check(const struct json_object *object, const char *const *names,
+                       size_t name_count, const struct json_names *besides,
+                       struct request_fault *fault)
+{
+    return check_members(object->root, names, name_count, besides, fault);
 }
 
 static const cJSON *find(const struct json_object *object, const char *name)
@@ -128,18 +140,67 @@ bool json_object_money(const struct json_object *object, const char *name,
     return true;
 }
 
+/* A number without decimals, from 1 on. */
+static bool read_whole(const cJSON *item, uint64_t *value)
+{
+    struct money_decimal decimal;
+    if (!cJSON_IsNumber(item) || !amount_from_double(item->valuedouble, &decimal) ||
+        decimal.scale != 0 || decimal.digits < 1)
+        return false;
+    *value = (uint64_t)decimal.digits;
+    return true;
+}
+
 bool json_object_version(const struct json_object *object, const char *name, uint64_t *version,
                          struct request_fault *fault)
 {
-    const cJSON *item = find(object, name);
-    if (!cJSON_IsNumber(item))
-        return request_fault_set(fault, name, "\"%s\" must be a whole number", name);
-    struct money_decimal decimal;
-    if (!amount_from_double(item->valuedouble, &decimal) || decimal.scale != 0 ||
-        decimal.digits < 1)
-        return request_fault_set(fault, name, "\"%s\" must be a whole number from 1 on", name);
-    *version = (uint64_t)decimal.digits;
+    return read_whole(find(object, name), version) ||
+           request_fault_set(fault, name, "\"%s\" must be a whole number from 1 on", name);
+}
+
+bool json_object_whole(const struct json_object *object, const char *name, uint64_t max,
+                       uint64_t *value, struct request_fault *fault)
+{
+    uint64_t whole;
+    if (!read_whole(find(object, name), &whole) || whole > max)
+        return request_fault_set(fault, name, "\"%s\" must be a whole number from 1 to %" PRIu64,
+                                 name, max);
+    *value = whole;
     return true;
+}
+
+bool json_object_array(const struct json_object *object, const char *name, size_t min, size_t max,
+                       size_t *count, struct request_fault *fault)
+{
+    const cJSON *item = find(object, name);
+    size_t found = 0;
+    if (!cJSON_IsArray(item))
+        return request_fault_set(fault, name, "\"%s\" must be an array", name);
+    for (const cJSON *element = item->child; element != NULL && found <= max;
+         element = element->next)
+        found++;
+    if (found < min || found > max)
+        return request_fault_set(fault, name, "\"%s\" must have %zu to %zu elements", name, min,
+                                 max);
+    *count = found;
+    return true;
+}
+
+bool json_object_element(const struct json_object *object, const char *name, size_t index,
+                         const char *const *names, size_t name_count, struct json_object *element,
+                         struct request_fault *fault)
+{
+    cJSON *item = cJSON_GetObjectItemCaseSensitive(object->root, name)->child;
+    for (size_t i = 0; i < index; i++)
+        item = item->next;
+    if (!cJSON_IsObject(item)) {
+        char field[REQUEST_FIELD_MAX + 1];
+        snprintf(field, sizeof(field), "%s[%zu]", name, index);
+        return request_fault_set(fault, field, "\"%s\" must be an object", field);
+    }
+    element->root = item;
+    return check_members(item, names, name_count, &nothing, fault) ||
+           request_fault_within(fault, name, index);
 }
 
 /* Duplicate members anywhere within; called for texts of at most FLORIN_METADATA_MAX bytes. */

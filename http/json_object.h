@@ -24,12 +24,23 @@ struct json_object {
     struct cJSON *root;
 };
 
-/* `names`: the members that are known; NULL: any are (for answers of a server). On false there is
- * nothing to free. */
+/* Names that members may have. */
+struct json_names {
+    const char *const *names;
+    size_t count;
+};
+
+/* `names`: the members that are known; NULL: any are (for answers of a server, and until
+ * json_object_check()). On false there is nothing to free. */
 __attribute__((warn_unused_result)) bool
 json_object_parse(struct json_object *object, const char *text, size_t length,
                   const char *const *names, size_t name_count, struct request_fault *fault);
 void json_object_free(struct json_object *object);
+
+/* Whether it has only members of these names, or of those besides, and each once. */
+__attribute__((warn_unused_result)) bool
+json_object_check(const struct json_object *object, const char *const *names, size_t name_count,
+                  const struct json_names *besides, struct request_fault *fault);
 
 bool json_object_has(const struct json_object *object, const char *name);
 
@@ -48,6 +59,25 @@ __attribute__((warn_unused_result)) bool json_object_money(const struct json_obj
 __attribute__((warn_unused_result)) bool json_object_version(const struct json_object *object,
                                                              const char *name, uint64_t *version,
                                                              struct request_fault *fault);
+
+/* A whole number from 1 to `max`. */
+__attribute__((warn_unused_result)) bool json_object_whole(const struct json_object *object,
+                                                           const char *name, uint64_t max,
+                                                           uint64_t *value,
+                                                           struct request_fault *fault);
+
+/* An array of `min` to `max` elements: how many it has. */
+__attribute__((warn_unused_result)) bool json_object_array(const struct json_object *object,
+                                                           const char *name, size_t min, size_t max,
+                                                           size_t *count,
+                                                           struct request_fault *fault);
+
+/* An element of such an array: an object with members of the given names only. It is part of
+ * `object`, so there is nothing to free. */
+__attribute__((warn_unused_result)) bool
+json_object_element(const struct json_object *object, const char *name, size_t index,
+                    const char *const *names, size_t name_count, struct json_object *element,
+                    struct request_fault *fault);
 
 /* An object, written compactly into `text` with a terminator; an empty one has length 0. */
 __attribute__((warn_unused_result)) bool json_object_compact(const struct json_object *object,

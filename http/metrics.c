@@ -10,15 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/runtime/history.h"
 #include "wal/log.h"
 
-static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408, 409, 412,
-                                               413, 415, 417, 422, 429, 500, 503, 507};
+static const int statuses[METRICS_STATUSES] = {200, 201, 202, 400, 404, 405, 408, 409, 410,
+                                               412, 413, 415, 417, 422, 429, 500, 503, 507};
 
 static const char *const transaction_names[METRICS_TRANSACTIONS] = {
-    [METRICS_DEPOSIT] = "deposit",
-    [METRICS_WITHDRAW] = "withdraw",
-    [METRICS_OPEN] = "open",
+    [METRICS_DEPOSIT] = "deposit",   [METRICS_WITHDRAW] = "withdraw", [METRICS_OPEN] = "open",
+    [METRICS_CHANGE] = "change",     [METRICS_TRANSFER] = "transfer", [METRICS_POSTING] = "posting",
+    [METRICS_HOLD] = "hold",         [METRICS_CAPTURE] = "capture",   [METRICS_VOID] = "void",
+    [METRICS_REVERSAL] = "reversal", [METRICS_BATCH] = "batch",
 };
 
 void metrics_count_answer(struct metrics *metrics, enum route route, int status,
@@ -31,6 +33,28 @@ void metrics_count_answer(struct metrics *metrics, enum route route, int status,
     metrics_count(&metrics->requests[route][slot]);
     if (code != ERROR_NONE)
         metrics_count(&metrics->refusals[code]);
+}
+
+void metrics_count_result(struct metrics *metrics, const struct florin_result *result)
+{
+    static const enum florin_command_kind kinds[METRICS_TRANSACTIONS] = {
+        [METRICS_DEPOSIT] = FLORIN_DEPOSIT,   [METRICS_WITHDRAW] = FLORIN_WITHDRAW,
+        [METRICS_OPEN] = FLORIN_OPEN_ACCOUNT, [METRICS_CHANGE] = FLORIN_CHANGE_ACCOUNT,
+        [METRICS_TRANSFER] = FLORIN_TRANSFER, [METRICS_POSTING] = FLORIN_POSTING,
+        [METRICS_HOLD] = FLORIN_HOLD,         [METRICS_CAPTURE] = FLORIN_CAPTURE,
+        [METRICS_VOID] = FLORIN_VOID,         [METRICS_REVERSAL] = FLORIN_REVERSE,
+        [METRICS_BATCH] = FLORIN_BATCH,
+    };
+    if (result->replayed) {
+        metrics_count(&metrics->replays);
+        return;
+    }
+    if (result->status != FLORIN_APPLIED)
+        return;
+    for (size_t i = 0; i < METRICS_TRANSACTIONS; i++) {
+        if (kinds[i] == result->kind)
+            metrics_count(&metrics->transactions[i]);
+    }
 }
 
 static uint64_t sum(const struct metrics *const *workers, size_t worker_count, size_t offset)
@@ -80,7 +104,8 @@ static void write_outcomes(FILE *page, const struct metrics *const *workers, siz
         fprintf(page, "florin_transactions_total{type=\"%s\"} %" PRIu64 "\n", transaction_names[i],
                 sum(workers, worker_count, offset));
     }
-    head(page, "florin_refusals_total", "counter", "Requests refused, by code.");
+    head(page, "florin_refusals_total", "counter",
+         "Requests and items of batches refused, by code.");
     for (size_t i = ERROR_NONE + 1; i < ERROR_CODE_COUNT; i++) {
         size_t offset = offsetof(struct metrics, refusals) + i * sizeof(_Atomic uint64_t);
         uint64_t value = sum(workers, worker_count, offset);
@@ -90,6 +115,8 @@ static void write_outcomes(FILE *page, const struct metrics *const *workers, siz
     }
     figure(page, "florin_replays_total", "counter", "Answers given again for a known key.",
            sum(workers, worker_count, offsetof(struct metrics, replays)));
+    figure(page, "florin_batch_items_total", "counter", "Items of batches answered.",
+           sum(workers, worker_count, offsetof(struct metrics, batch_items)));
 }
 
 static void write_connections(FILE *page, const struct metrics *const *workers, size_t worker_count)
@@ -195,6 +222,17 @@ static void write_keys(FILE *page, const struct ledger_keeper_statistics *keeper
            keeper->lookups_in_vain);
 }
 
+static void write_history(FILE *page, const struct florin *ledger)
+{
+    struct history_statistics history = history_statistics(ledger);
+    figure(page, "florin_history_queries_total", "counter", "Questions about the past.",
+           history.queries);
+    figure(page, "florin_history_reads_total", "counter", "Reads of the log for them.",
+           history.reads);
+    figure(page, "florin_history_failures_total", "counter",
+           "Answered with an error: the log is damaged or unreadable.", history.failures);
+}
+
 static void write_keeper(FILE *page, const struct florin *ledger)
 {
     struct ledger_keeper_statistics keeper;
@@ -219,6 +257,21 @@ static void write_backups(FILE *page, const struct metrics *const *workers, size
            sum(workers, worker_count, offsetof(struct metrics, backups_failed)));
     figure(page, "florin_backup_bytes_total", "counter", "Bytes of backups sent.",
            sum(workers, worker_count, offsetof(struct metrics, backup_bytes)));
+}
+
+static void write_followers(FILE *page, const struct metrics *const *workers, size_t worker_count)
+{
+    uint64_t left = sum(workers, worker_count, offsetof(struct metrics, followers_left));
+    uint64_t joined = sum(workers, worker_count, offsetof(struct metrics, followers_joined));
+    figure(page, "florin_followers", "gauge", "Clients that GET /events is answering.",
+           joined > left ? joined - left : 0);
+    figure(page, "florin_followers_total", "counter", "Answers of GET /events begun.", joined);
+    figure(page, "florin_followers_dropped_total", "counter", "Followers that were too slow.",
+           sum(workers, worker_count, offsetof(struct metrics, followers_dropped)));
+    figure(page, "florin_events_sent_total", "counter", "Events sent to followers.",
+           sum(workers, worker_count, offsetof(struct metrics, events_sent)));
+    figure(page, "florin_event_bytes_total", "counter", "Bytes of events sent to followers.",
+           sum(workers, worker_count, offsetof(struct metrics, event_bytes)));
 }
 
 static void write_ledger(FILE *page, const struct florin *ledger)
@@ -262,8 +315,10 @@ char *metrics_page(const struct metrics *const *workers, size_t worker_count,
     write_outcomes(page, workers, worker_count);
     write_connections(page, workers, worker_count);
     write_backups(page, workers, worker_count);
+    write_followers(page, workers, worker_count);
     write_ledger(page, ledger);
     write_keeper(page, ledger);
+    write_history(page, ledger);
     if (fclose(page) != 0) {
         free(bytes);
         return NULL;

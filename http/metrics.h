@@ -14,12 +14,20 @@
 #include "error_code.h"
 #include "route.h"
 
-enum { METRICS_STATUSES = 17, METRICS_LINE_BYTES = 64 };
+enum { METRICS_STATUSES = 18, METRICS_LINE_BYTES = 64 };
 
 enum metrics_transaction {
     METRICS_DEPOSIT,
     METRICS_WITHDRAW,
     METRICS_OPEN,
+    METRICS_CHANGE,
+    METRICS_TRANSFER,
+    METRICS_POSTING,
+    METRICS_HOLD,
+    METRICS_CAPTURE,
+    METRICS_VOID,
+    METRICS_REVERSAL,
+    METRICS_BATCH, /* atomic ones */
     METRICS_TRANSACTIONS,
 };
 
@@ -28,6 +36,7 @@ struct metrics {
     _Atomic uint64_t transactions[METRICS_TRANSACTIONS];
     _Atomic uint64_t refusals[ERROR_CODE_COUNT];
     _Atomic uint64_t replays;
+    _Atomic uint64_t batch_items;
     _Atomic uint64_t connections_accepted;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t connections_refused; /* by the cap of one address */
@@ -35,6 +44,11 @@ struct metrics {
     _Atomic uint64_t backups_completed;
     _Atomic uint64_t backups_failed; /* broken off, for whatever reason */
     _Atomic uint64_t backup_bytes;   /* sent */
+    _Atomic uint64_t followers_joined;
+    _Atomic uint64_t followers_left;
+    _Atomic uint64_t followers_dropped; /* too slow */
+    _Atomic uint64_t events_sent;
+    _Atomic uint64_t event_bytes;
 };
 
 /* Thread: the counter's worker. */
@@ -53,6 +67,17 @@ static inline void metrics_count(_Atomic uint64_t *counter)
 /* Counts an answered request. Thread: the worker. */
 void metrics_count_answer(struct metrics *metrics, enum route route, int status,
                           enum error_code code);
+
+/* Counts what a command came to. Thread: the worker. */
+void metrics_count_result(struct metrics *metrics, const struct florin_result *result);
+
+/* Counts an item of a batch; `code` is its answer's. Thread: the worker. */
+static inline void metrics_count_item(struct metrics *metrics, enum error_code code)
+{
+    metrics_count(&metrics->batch_items);
+    if (code != ERROR_NONE)
+        metrics_count(&metrics->refusals[code]);
+}
 
 /* The page, as one string to free(); NULL: no memory. Thread: any. */
 char *metrics_page(const struct metrics *const *workers, size_t worker_count,

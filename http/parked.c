@@ -22,11 +22,13 @@ static void dispose_guard(void *memory)
         return;
     guard->entry->request = NULL;
     guard->entry->guard = NULL;
+    guard->entry->echo.legs = NULL; /* they were the request's */
 }
 
 int parked_init(struct parked *parked, uint32_t capacity)
 {
-    assert(capacity < PARKED_END);
+    /* tokens of other kinds have a bit above (batch.h) */
+    assert(capacity <= FLORIN_WAITERS_MAX);
     struct parked_request *entries = calloc(capacity, sizeof(*entries));
     if (entries == NULL)
         return -ENOMEM;
@@ -55,6 +57,9 @@ struct parked_request *parked_add(struct parked *parked, h2o_req_t *request)
     entry->generation++;
     entry->request = request;
     entry->guard = guard;
+    entry->history = NULL;
+    entry->reversal = NULL;
+    entry->reversals = NULL;
     return entry;
 }
 

@@ -19,10 +19,13 @@
 
 #include "answer.h"
 #include "h2o_embed.h"
+#include "request_echo.h"
 #include "route.h"
-#include "transaction_request.h"
 
+struct history_query;
 struct parked_guard;
+struct parked_reversal;
+struct reversal_list;
 
 struct parked_request {
     h2o_req_t *request; /* NULL: the client has left */
@@ -31,10 +34,11 @@ struct parked_request {
     uint32_t next_free;
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
+    struct history_query *history; /* in the request's memory; NULL: it asks nothing of the past */
+    struct reversal_list *reversals;  /* likewise, of a transaction that is read */
+    struct parked_reversal *reversal; /* likewise, until it is submitted */
     struct answer_style style;
-    struct transaction_spelling spelling;
-    uint8_t account_length;
-    char account[FLORIN_ACCOUNT_ID_MAX];
+    struct request_echo echo;
 };
 
 struct parked {

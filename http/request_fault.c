@@ -2,7 +2,6 @@
 #include "request_fault.h"
 
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,5 +27,14 @@ bool request_fault_set(struct request_fault *fault, const char *field, const cha
     vsnprintf(fault->message, sizeof(fault->message), format, arguments);
     va_end(arguments);
     cut_at_character(fault->message, REQUEST_MESSAGE_MAX);
+    return false;
+}
+
+bool request_fault_within(struct request_fault *fault, const char *list, size_t index)
+{
+    char field[2 * (REQUEST_FIELD_MAX + 1)];
+    snprintf(field, sizeof(field), "%s[%zu].%s", list, index, fault->field);
+    snprintf(fault->field, sizeof(fault->field), "%.*s", REQUEST_FIELD_MAX, field);
+    cut_at_character(fault->field, REQUEST_FIELD_MAX);
     return false;
 }

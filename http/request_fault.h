@@ -3,6 +3,7 @@
 #define FLORIN_HTTP_REQUEST_FAULT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum {
     REQUEST_FIELD_MAX = 64,
@@ -18,5 +19,9 @@ struct request_fault {
  * request_fault_set(...)`. */
 __attribute__((format(printf, 3, 4))) bool
 request_fault_set(struct request_fault *fault, const char *field, const char *format, ...);
+
+/* Says that the field stands within an element of a list: "amount" becomes "legs[3].amount".
+ * Returns false. */
+bool request_fault_within(struct request_fault *fault, const char *list, size_t index);
 
 #endif

@@ -1,4 +1,5 @@
-/* request_headers.c - reads Idempotency-Key, If-Match, Content-Type, Accept and Prefer.
+/* request_headers.c - reads Idempotency-Key, If-Match, Content-Type, Accept, Prefer and
+ * Last-Event-ID.
  *
  * Guarantees: a key is the same whether it comes bare or as a quoted string (RFC 8941); the first
  * fault is kept. It must not know routes or accounts.
@@ -73,6 +74,15 @@ static bool unquote(struct slice quoted, char *bytes, size_t capacity, size_t *l
     return false;
 }
 
+bool request_key_is_valid(const char *key, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)key[i] < 0x20 || key[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 static void read_key(struct request_headers *headers, struct slice value)
 {
     /* One byte more than allowed, so that a key that is too long is told from a malformed one. */
@@ -96,11 +106,9 @@ static void read_key(struct request_headers *headers, struct slice value)
         keep_fault(headers, key_field, "Idempotency-Key must have 1 to 255 bytes");
         return;
     }
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f) {
-            keep_fault(headers, key_field, "Idempotency-Key has a control character");
-            return;
-        }
+    if (!request_key_is_valid(bytes, length)) {
+        keep_fault(headers, key_field, "Idempotency-Key has a control character");
+        return;
     }
     memcpy(headers->key, bytes, length);
     headers->key_length = length;
@@ -136,18 +144,32 @@ static void read_if_match(struct request_headers *headers, struct slice value)
                    "If-Match must be one version in quotes, like \"7\", or *");
 }
 
-/* `application/json`, with nothing but a charset of UTF-8. */
-static bool content_type_is_json(struct slice value)
+/* A known type, with nothing but a charset of UTF-8. */
+static enum request_content read_content_type(struct slice value)
 {
-    if (!equals(next_part(&value, ';'), "application/json"))
-        return false;
+    static const struct {
+        const char *name;
+        enum request_content content;
+    } types[] = {
+        {"application/json", REQUEST_CONTENT_JSON},
+        {"application/x-ndjson", REQUEST_CONTENT_NDJSON},
+        {"application/ndjson", REQUEST_CONTENT_NDJSON},
+        {"application/jsonl", REQUEST_CONTENT_NDJSON},
+        {"application/vnd.florin.batch", REQUEST_CONTENT_BATCH},
+    };
+    enum request_content content = REQUEST_CONTENT_FOREIGN;
+    struct slice type = next_part(&value, ';');
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (equals(type, types[i].name))
+            content = types[i].content;
+    }
     while (value.length > 0) {
         struct slice parameter = next_part(&value, ';');
-        if (parameter.length > 0 && !equals(parameter, "charset=utf-8") &&
-            !equals(parameter, "charset=\"utf-8\""))
-            return false;
+        bool is_utf8 = equals(parameter, "charset=utf-8") || equals(parameter, "charset=\"utf-8\"");
+        if (parameter.length > 0 && (!is_utf8 || content == REQUEST_CONTENT_BATCH))
+            return REQUEST_CONTENT_FOREIGN;
     }
-    return true;
+    return content;
 }
 
 /* q=0, q=0.0, ...: named, but not wanted. */
@@ -166,13 +188,22 @@ static void read_accept(struct request_headers *headers, struct slice value)
 {
     while (value.length > 0) {
         struct slice range = next_part(&value, ',');
-        if (!equals(next_part(&range, ';'), "application/problem+json"))
-            continue;
+        struct slice type = next_part(&range, ';');
         bool wanted = true;
         while (range.length > 0)
             wanted = !weight_is_zero(next_part(&range, ';')) && wanted;
-        headers->wants_problem = headers->wants_problem || wanted;
+        if (equals(type, "application/problem+json"))
+            headers->wants_problem = headers->wants_problem || wanted;
+        else if (equals(type, "text/event-stream"))
+            headers->wants_event_stream = headers->wants_event_stream || wanted;
     }
+}
+
+static void read_last_event_id(struct request_headers *headers, struct slice value)
+{
+    size_t length = value.length < REQUEST_EVENT_ID_MAX ? value.length : REQUEST_EVENT_ID_MAX;
+    memcpy(headers->last_event_id, value.bytes, length);
+    headers->last_event_id_length = length;
 }
 
 static void read_prefer(struct request_headers *headers, struct slice value)
@@ -191,7 +222,9 @@ void request_headers_init(struct request_headers *headers)
 {
     headers->money_as_string = false;
     headers->wants_problem = false;
-    headers->content_type_is_foreign = false;
+    headers->wants_event_stream = false;
+    headers->last_event_id_length = 0;
+    headers->content = REQUEST_CONTENT_JSON;
     headers->has_if_match = false;
     headers->if_match_version = 0;
     headers->key_length = 0;
@@ -209,9 +242,11 @@ void request_headers_add(struct request_headers *headers, const char *name, size
     else if (equals(field, "if-match"))
         read_if_match(headers, content);
     else if (equals(field, "content-type"))
-        headers->content_type_is_foreign = !content_type_is_json(content);
+        headers->content = read_content_type(content);
     else if (equals(field, "accept"))
         read_accept(headers, content);
+    else if (equals(field, "last-event-id"))
+        read_last_event_id(headers, content);
     else if (equals(field, "prefer"))
         read_prefer(headers, content);
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "route.h"
+
 static void add_named(h2o_req_t *request, const char *name, const char *shown, const char *value)
 {
     h2o_add_header_by_str(&request->pool, &request->res.headers, name, strlen(name), 0, shown,
@@ -29,6 +31,12 @@ static void start(h2o_req_t *request, int status, const char *content_type, size
     add_token(request, H2O_TOKEN_CONTENT_TYPE, "Content-Type", content_type);
 }
 
+static void add_preference(h2o_req_t *request, bool money_as_string)
+{
+    if (money_as_string)
+        add_named(request, "preference-applied", "Preference-Applied", "money=string");
+}
+
 static void add_headers(h2o_req_t *request, const struct answer *answer)
 {
     char seconds[16];
@@ -44,8 +52,7 @@ static void add_headers(h2o_req_t *request, const struct answer *answer)
     }
     if (answer->replayed)
         add_named(request, "idempotency-replayed", "Idempotency-Replayed", "true");
-    if (answer->money_as_string)
-        add_named(request, "preference-applied", "Preference-Applied", "money=string");
+    add_preference(request, answer->money_as_string);
 }
 
 static const char *content_type(const struct answer *answer)
@@ -68,9 +75,30 @@ void respond_text(h2o_req_t *request, const char *type, const char *text, size_t
     h2o_send_inline(request, text, length);
 }
 
+void respond_kept(h2o_req_t *request, const struct answer *head, const char *type, const char *text,
+                  size_t length)
+{
+    static h2o_generator_t whole = {NULL, NULL};
+    h2o_iovec_t bytes = h2o_iovec_init(text, length);
+    start(request, head->status, type, length);
+    add_headers(request, head);
+    h2o_start_response(request, &whole);
+    h2o_send(request, &bytes, 1, H2O_SEND_STATE_FINAL);
+}
+
 void respond_stream(h2o_req_t *request, const char *type, h2o_generator_t *generator)
 {
     start(request, 200, type, SIZE_MAX);
+    h2o_start_response(request, generator);
+}
+
+void respond_events(h2o_req_t *request, bool as_sse, bool money_as_string,
+                    h2o_generator_t *generator)
+{
+    start(request, 200, as_sse ? "text/event-stream" : "application/x-ndjson", SIZE_MAX);
+    add_token(request, H2O_TOKEN_CACHE_CONTROL, "Cache-Control", "no-store");
+    if (money_as_string)
+        add_named(request, "preference-applied", "Preference-Applied", "money=string");
     h2o_start_response(request, generator);
 }
 
@@ -88,6 +116,16 @@ static void send_replacement(h2o_ostream_t *self, h2o_req_t *request, h2o_iovec_
     h2o_ostream_send_next(self, request, &replacement->body, has_body ? 1 : 0, state);
 }
 
+/* The most that the call would have taken, whose body libh2o has refused. */
+static size_t body_max(const h2o_req_t *request)
+{
+    struct route_match match;
+    h2o_iovec_t path = request->input.path;
+    const char *query = path.len == 0 ? NULL : memchr(path.base, '?', path.len);
+    route_find(path.base, query == NULL ? path.len : (size_t)(query - path.base), &match);
+    return route_body_max(match.route);
+}
+
 static void replace_body(h2o_filter_t *self, h2o_req_t *request, h2o_ostream_t **slot)
 {
     static const struct answer_style plain = {0};
@@ -96,7 +134,10 @@ static void replace_body(h2o_filter_t *self, h2o_req_t *request, h2o_ostream_t *
                            : request->res.status == 417 ? ERROR_EXPECTATION_FAILED
                                                         : ERROR_INVALID_REQUEST;
     (void)self;
-    answer_refuse(&answer, code, &plain);
+    if (code == ERROR_PAYLOAD_TOO_LARGE)
+        answer_too_large(&answer, body_max(request), &plain);
+    else
+        answer_refuse(&answer, code, &plain);
     memset(&request->res.headers, 0, sizeof(request->res.headers));
     start(request, answer.status, content_type(&answer), answer.body.length);
     struct replacement *replacement = (void *)h2o_add_ostream(request, sizeof(*replacement), slot);

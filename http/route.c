@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "florin.h"
+#include "percent.h"
+#include "public_id.h"
 
 static const struct {
     const char *name;
@@ -24,58 +26,67 @@ static bool equals(const char *bytes, size_t length, const char *text)
     return length == strlen(text) && memcmp(bytes, text, length) == 0;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/* Behind a prefix stands an id, and behind that the rest of the path. */
+static const struct {
+    const char *prefix;
+    const char *rest;
+    enum route route;
+    enum route_subject subject;
+} patterns[] = {
+    {"/accounts/", "", ROUTE_ACCOUNT, ROUTE_SUBJECT_ACCOUNT},
+    {"/accounts/", "/balance", ROUTE_BALANCE, ROUTE_SUBJECT_ACCOUNT},
+    {"/accounts/", "/transactions", ROUTE_TRANSACTIONS, ROUTE_SUBJECT_ACCOUNT},
+    {"/accounts/", "/holds", ROUTE_HOLDS, ROUTE_SUBJECT_ACCOUNT},
+    {"/holds/", "/capture", ROUTE_CAPTURE, ROUTE_SUBJECT_HOLD},
+    {"/holds/", "/void", ROUTE_VOID, ROUTE_SUBJECT_HOLD},
+    {"/transactions/", "", ROUTE_TRANSACTION, ROUTE_SUBJECT_TRANSACTION},
+    {"/transactions/", "/reversal", ROUTE_REVERSAL, ROUTE_SUBJECT_TRANSACTION},
+};
 
-/* Decodes %xx; false: malformed, or longer than an id can be. */
-static bool decode_segment(const char *bytes, size_t length, struct route_match *match)
+/* Leaves account_length at 0 when it is not a valid id. */
+static void read_id(const char *bytes, size_t length, struct route_match *match)
 {
-    match->account_length = 0;
-    for (size_t i = 0; i < length; i++) {
-        char c = bytes[i];
-        if (c == '%') {
-            if (length - i < 3 || hex_value(bytes[i + 1]) < 0 || hex_value(bytes[i + 2]) < 0)
-                return false;
-            c = (char)(hex_value(bytes[i + 1]) * 16 + hex_value(bytes[i + 2]));
-            i += 2;
-        }
-        if (match->account_length == sizeof(match->account))
-            return false;
-        match->account[match->account_length++] = c;
+    char id[PUBLIC_ID_HOLD_BYTES];
+    const char *account = id;
+    size_t account_length;
+    if (!percent_decode(bytes, length, id, sizeof(id), &account_length))
+        return;
+    if (match->subject == ROUTE_SUBJECT_TRANSACTION) {
+        if (!public_id_read_transaction(id, account_length, &match->target_id))
+            match->target_id = 0;
+        return;
     }
-    return florin_account_id_is_valid(match->account, match->account_length);
+    bool valid =
+        match->subject == ROUTE_SUBJECT_HOLD
+            ? public_id_read_hold(id, account_length, &match->target_id, &account, &account_length)
+            : florin_account_id_is_valid(id, account_length);
+    if (!valid)
+        return;
+    memcpy(match->account, account, account_length);
+    match->account_length = account_length;
 }
 
-/* Behind "/accounts/". */
-static void find_below_accounts(const char *rest, size_t length, struct route_match *match)
+/* Whether the path has an id where the pattern has one. */
+static bool find_pattern(const char *path, size_t path_length, struct route_match *match)
 {
-    const char *slash = memchr(rest, '/', length);
-    size_t id_length = slash == NULL ? length : (size_t)(slash - rest);
-    if (id_length == 0)
-        return;
-    if (slash == NULL)
-        match->route = ROUTE_ACCOUNT;
-    else if (equals(slash, length - id_length, "/balance"))
-        match->route = ROUTE_BALANCE;
-    else if (equals(slash, length - id_length, "/transactions"))
-        match->route = ROUTE_TRANSACTIONS;
-    else
-        return;
-    if (!decode_segment(rest, id_length, match))
-        match->account_length = 0;
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+        size_t start = strlen(patterns[i].prefix);
+        if (path_length <= start || memcmp(path, patterns[i].prefix, start) != 0)
+            continue;
+        const char *slash = memchr(path + start, '/', path_length - start);
+        size_t end = slash == NULL ? path_length : (size_t)(slash - path);
+        if (end == start || !equals(path + end, path_length - end, patterns[i].rest))
+            continue;
+        match->route = patterns[i].route;
+        match->subject = patterns[i].subject;
+        read_id(path + start, end - start, match);
+        return true;
+    }
+    return false;
 }
 
 void route_find(const char *path, size_t path_length, struct route_match *match)
 {
-    static const char accounts[] = "/accounts/";
     static const struct {
         const char *path;
         enum route route;
@@ -83,15 +94,16 @@ void route_find(const char *path, size_t path_length, struct route_match *match)
         {"/accounts", ROUTE_ACCOUNTS},   {"/withdraw", ROUTE_WITHDRAW},
         {"/healthz", ROUTE_HEALTHZ},     {"/readyz", ROUTE_READYZ},
         {"/metrics", ROUTE_METRICS},     {"/admin/checkpoint", ROUTE_CHECKPOINT},
-        {"/admin/backup", ROUTE_BACKUP},
+        {"/admin/backup", ROUTE_BACKUP}, {"/transfers", ROUTE_TRANSFERS},
+        {"/postings", ROUTE_POSTINGS},   {"/events", ROUTE_EVENTS},
+        {"/batch", ROUTE_BATCH},
     };
     match->route = ROUTE_NONE;
+    match->subject = ROUTE_SUBJECT_NONE;
     match->account_length = 0;
-    if (path_length >= sizeof(accounts) - 1 && memcmp(path, accounts, sizeof(accounts) - 1) == 0) {
-        find_below_accounts(path + sizeof(accounts) - 1, path_length - (sizeof(accounts) - 1),
-                            match);
+    match->target_id = 0;
+    if (find_pattern(path, path_length, match))
         return;
-    }
     for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
         if (equals(path, path_length, whole[i].path))
             match->route = whole[i].route;
@@ -102,6 +114,18 @@ const char *route_name(enum route route)
 {
     assert(route < ROUTE_COUNT);
     return routes[route].name;
+}
+
+size_t route_body_max(enum route route)
+{
+    return route == ROUTE_BATCH ? FLORIN_BATCH_BODY_MAX : FLORIN_BODY_MAX;
+}
+
+const char *route_media_types(enum route route)
+{
+    return route == ROUTE_BATCH
+               ? "application/json, application/x-ndjson, application/vnd.florin.batch"
+               : "application/json";
 }
 
 const char *route_allow(enum route route)

@@ -69,6 +69,15 @@ static int create_workers(struct server *server)
     return 0;
 }
 
+static void wake_worker(void *context, unsigned number)
+{
+    const struct server *server = context;
+    const uint64_t one = 1;
+    /* A counter at its maximum wakes as well. */
+    ssize_t written = write(server->workers[number]->wake_descriptor, &one, sizeof(one));
+    (void)written;
+}
+
 static int init_locks(struct server *server)
 {
     pthread_condattr_t attributes;
@@ -107,6 +116,10 @@ int server_create(const struct server_options *options, struct server **server, 
                                    options->connections_per_address_max);
     if (error != 0)
         goto deinit_locks;
+    error = event_feeder_create(options->ledger, options->followers_max, wake_worker, created,
+                                &created->feeder);
+    if (error != 0)
+        goto deinit_limits;
     error = create_workers(created);
     if (error == 0)
         error = open_addresses(created, failed);
@@ -119,6 +132,8 @@ int server_create(const struct server_options *options, struct server **server, 
 
 free_workers:
     free_workers(created);
+    event_feeder_destroy(created->feeder);
+deinit_limits:
     connection_limits_deinit(&created->limits);
 deinit_locks:
     pthread_cond_destroy(&created->changed);
@@ -138,6 +153,9 @@ const struct listen_address *server_address(const struct server *server, size_t 
  * several at once. */
 int server_start(struct server *server)
 {
+    int failed = event_feeder_start(server->feeder);
+    if (failed != 0)
+        return failed;
     for (unsigned i = 0; i < server->worker_count; i++) {
         int error =
             pthread_create(&server->workers[i]->thread, NULL, http_worker_run, server->workers[i]);
@@ -163,12 +181,8 @@ void server_set_ready(struct server *server)
 
 void server_wake(struct server *server)
 {
-    const uint64_t one = 1;
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        /* A counter at its maximum wakes as well. */
-        ssize_t written = write(server->workers[i]->wake_descriptor, &one, sizeof(one));
-        (void)written;
-    }
+    for (unsigned i = 0; i < server->worker_count; i++)
+        wake_worker(server, i);
 }
 
 static bool wait_until_ended(struct server *server, const struct timespec *deadline)
@@ -198,6 +212,7 @@ bool server_wait(struct server *server, unsigned timeout_ms)
     for (unsigned i = 0; i < server->worker_count && !server->is_joined; i++)
         pthread_join(server->workers[i]->thread, NULL);
     server->is_joined = true;
+    event_feeder_stop(server->feeder);
     return true;
 }
 
@@ -208,6 +223,8 @@ void server_destroy(struct server *server)
     for (size_t i = 0; i < server->options.address_count; i++)
         listen_address_remove(&server->addresses[i]);
     free_workers(server);
+    event_feeder_stop(server->feeder);
+    event_feeder_destroy(server->feeder);
     connection_limits_deinit(&server->limits);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->mutex);

@@ -39,6 +39,8 @@ struct server_options {
     uint32_t connections_max;
     uint32_t connections_per_address_max;
     uint32_t requests_max;              /* in flight at one worker */
+    uint32_t followers_max;             /* of GET /events, in all */
+    unsigned commit_timeout_ms;         /* the ledger's; a batch waits so long for a full queue */
     unsigned background_mib_per_second; /* of a backup; 0: as fast as it goes */
 };
 

@@ -11,7 +11,7 @@
 
 #include "json_object.h"
 
-enum { SPELLINGS = 2, SPELLING_IF_MATCH = SPELLINGS };
+enum { SPELLINGS = TRANSACTION_SPELLING_IF_MATCH };
 
 static const char *const type_names[SPELLINGS] = {"type", "typeOfTransaction"};
 static const char *const amount_names[SPELLINGS] = {"amount", "moneyWithdraw/Deposit"};
@@ -25,10 +25,13 @@ static const char *const known_names[] = {
     "moneyWithdraw/Deposit",
     "expectedVersion",
     "expectedversion",
+    "expectedBalanceAtLeast",
 };
 
-static bool read_kind(const struct json_object *object, const char *name,
-                      enum florin_command_kind *kind, struct request_fault *fault)
+enum { KNOWN_NAMES = sizeof(known_names) / sizeof(known_names[0]) };
+
+bool transaction_request_kind(const struct json_object *object, const char *name,
+                              enum florin_command_kind *kind, struct request_fault *fault)
 {
     static const struct {
         const char *word;
@@ -63,7 +66,7 @@ static bool parse_type(struct transaction_request *request, const struct json_ob
         enum florin_command_kind kind = FLORIN_DEPOSIT;
         if (!json_object_has(object, type_names[i]))
             continue;
-        if (!read_kind(object, type_names[i], &kind, fault))
+        if (!transaction_request_kind(object, type_names[i], &kind, fault))
             return false;
         if (found && kind != request->kind)
             return conflict(fault, type_names[i], type_names[0]);
@@ -119,18 +122,41 @@ static bool parse_version(struct transaction_request *request, const struct json
     return true;
 }
 
+static bool parse_expected_balance(struct transaction_request *request,
+                                   const struct json_object *object, struct request_fault *fault)
+{
+    request->has_expected_balance = json_object_has(object, "expectedBalanceAtLeast");
+    return !request->has_expected_balance ||
+           json_object_money(object, "expectedBalanceAtLeast", &request->expected_balance, fault);
+}
+
 static bool apply_if_match(struct transaction_request *request,
                            const struct request_headers *headers, struct request_fault *fault)
 {
     if (!headers->has_if_match || headers->if_match_version == 0)
         return true;
     if (request->expected_version != 0 && request->expected_version != headers->if_match_version)
-        return conflict(fault, version_names[SPELLING_IF_MATCH],
+        return conflict(fault, version_names[TRANSACTION_SPELLING_IF_MATCH],
                         version_names[request->spelling.expected_version]);
     request->expected_version = headers->if_match_version;
     request->expected_by_precondition = true;
-    request->spelling.expected_version = SPELLING_IF_MATCH;
+    request->spelling.expected_version = TRANSACTION_SPELLING_IF_MATCH;
     return true;
+}
+
+static bool parse_members(struct transaction_request *request, const struct json_object *object,
+                          struct request_fault *fault)
+{
+    memset(request, 0, sizeof(*request));
+    return parse_type(request, object, fault) && parse_amount(request, object, fault) &&
+           parse_version(request, object, fault) && parse_expected_balance(request, object, fault);
+}
+
+bool transaction_request_take(struct transaction_request *request, const struct json_object *object,
+                              const struct json_names *besides, struct request_fault *fault)
+{
+    return json_object_check(object, known_names, KNOWN_NAMES, besides, fault) &&
+           parse_members(request, object, fault);
 }
 
 bool transaction_request_parse(struct transaction_request *request, const char *body,
@@ -138,12 +164,9 @@ bool transaction_request_parse(struct transaction_request *request, const char *
                                struct request_fault *fault)
 {
     struct json_object object;
-    memset(request, 0, sizeof(*request));
-    if (!json_object_parse(&object, body, body_length, known_names,
-                           sizeof(known_names) / sizeof(known_names[0]), fault))
+    if (!json_object_parse(&object, body, body_length, known_names, KNOWN_NAMES, fault))
         return false;
-    bool parsed = parse_type(request, &object, fault) && parse_amount(request, &object, fault) &&
-                  parse_version(request, &object, fault);
+    bool parsed = parse_members(request, &object, fault);
     json_object_free(&object);
     return parsed && apply_if_match(request, headers, fault);
 }
@@ -169,6 +192,20 @@ const char *transaction_request_field(enum florin_field field, struct transactio
         return "minimumBalance";
     case FLORIN_FIELD_METADATA:
         return "metadata";
+    case FLORIN_FIELD_TO:
+        return "to";
+    case FLORIN_FIELD_EXPECTED_TO_VERSION:
+        return "expectedToVersion";
+    case FLORIN_FIELD_EXPECTED_BALANCE:
+        return "expectedBalanceAtLeast";
+    case FLORIN_FIELD_LEGS:
+        return "body";
+    case FLORIN_FIELD_EXPIRES_IN:
+        return "expiresIn";
+    case FLORIN_FIELD_TARGET:
+        return "holdId";
+    case FLORIN_FIELD_STATUS:
+        return "status";
     case FLORIN_FIELD_NONE:
         return NULL;
     }

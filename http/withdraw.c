@@ -72,6 +72,7 @@ void withdraw_refuse(struct answer *answer, enum error_code code)
         break;
     case ERROR_ACCOUNTS_FULL:
     case ERROR_KEYS_FULL:
+    case ERROR_HOLDS_FULL:
     case ERROR_RECOVERING:
     case ERROR_BACKUP_FAILED:
     case ERROR_STOPPING:
@@ -89,17 +90,37 @@ void withdraw_refuse(struct answer *answer, enum error_code code)
     case ERROR_UNSUPPORTED_MEDIA_TYPE:
         refuse(answer, description->http_status, "Invalid request", NULL);
         break;
+    case ERROR_ACCOUNT_CLOSED:
     case ERROR_ACCOUNT_EXISTS:
+    case ERROR_ACCOUNT_FROZEN:
+    case ERROR_ACCOUNT_NOT_EMPTY:
+    case ERROR_BALANCE_CONDITION:
     case ERROR_BALANCE_OVERFLOW:
+    case ERROR_CURRENCY_MISMATCH:
     case ERROR_DUPLICATE_TRANSACTION:
+    case ERROR_EVENTS_FAILED:
+    case ERROR_EVENTS_GONE:
     case ERROR_EXPECTATION_FAILED:
+    case ERROR_FOLLOWER_TOO_SLOW:
+    case ERROR_HISTORY_FAILED:
+    case ERROR_HISTORY_GONE:
+    case ERROR_HOLD_EXCEEDED:
+    case ERROR_HOLD_NOT_FOUND:
+    case ERROR_HOLD_RESOLVED:
     case ERROR_INSUFFICIENT_BALANCE:
     case ERROR_INVALID_REQUEST:
     case ERROR_KEY_REUSED:
     case ERROR_NONE:
     case ERROR_NOT_FOUND:
+    case ERROR_NOT_REVERSIBLE:
+    case ERROR_NOT_YET_OPEN:
     case ERROR_PRECONDITION_FAILED:
+    case ERROR_REVERSAL_EXCEEDED:
+    case ERROR_TOO_MANY_FOLLOWERS:
+    case ERROR_TRANSACTION_NOT_FOUND:
+    case ERROR_UNBALANCED:
     case ERROR_VERSION_MISMATCH:
+    case ERROR_VERSION_NOT_FOUND:
     case ERROR_CODE_COUNT:
         refuse(answer, 400, "Invalid request", NULL);
         break;

@@ -69,17 +69,38 @@ extern "C" {
     X(INVALID_BALANCE, 15, "invalid_request", REJECTED,                                            \
       "The opening balance must not be negative or below the minimum balance")                     \
     X(INVALID_METADATA, 16, "invalid_request", REJECTED, "Metadata is at most 1024 bytes of JSON") \
+    X(INVALID_LEGS, 17, "invalid_request", REJECTED,                                               \
+      "A posting has 2 to 64 legs, each a debit or a credit")                                      \
+    X(SAME_ACCOUNT, 18, "invalid_request", REJECTED, "A transfer needs two accounts")              \
+    X(INVALID_CHANGE, 19, "invalid_request", REJECTED, "There is nothing to change, or not so")    \
     X(KEY_REUSED, 20, "idempotency_key_reused", REJECTED, "Duplicate transaction")                 \
     X(ACCOUNT_NOT_FOUND, 30, "account_not_found", REJECTED, "Account not found")                   \
     X(ACCOUNT_EXISTS, 31, "account_exists", REJECTED,                                              \
       "An account of this id exists with other content")                                           \
+    X(HOLD_NOT_FOUND, 32, "hold_not_found", REJECTED, "Hold not found")                            \
+    X(TRANSACTION_NOT_FOUND, 33, "transaction_not_found", REJECTED, "Transaction not found")       \
+    X(ACCOUNT_FROZEN, 34, "account_frozen", REJECTED, "The account is frozen")                     \
+    X(ACCOUNT_CLOSED, 35, "account_closed", REJECTED, "The account is closed")                     \
+    X(CURRENCY_MISMATCH, 36, "currency_mismatch", REJECTED,                                        \
+      "The accounts have different currencies")                                                    \
+    X(UNBALANCED, 37, "unbalanced", REJECTED, "Debits and credits differ")                         \
+    X(NOT_REVERSIBLE, 38, "not_reversible", REJECTED, "This transaction cannot be reversed")       \
     X(VERSION_MISMATCH, 40, "version_mismatch", REJECTED, "Version mismatch")                      \
     X(PRECONDITION_FAILED, 41, "precondition_failed", REJECTED, "Version mismatch")                \
+    X(BALANCE_CONDITION, 42, "balance_condition_failed", REJECTED,                                 \
+      "The balance is less than expected")                                                         \
     X(INSUFFICIENT_BALANCE, 50, "insufficient_balance", REJECTED, "Insufficient Balance")          \
     X(BALANCE_OVERFLOW, 51, "balance_overflow", REJECTED,                                          \
       "The balance would exceed what an account can hold")                                         \
+    X(HOLD_RESOLVED, 52, "hold_resolved", REJECTED, "The hold is captured, voided or expired")     \
+    X(HOLD_EXCEEDED, 53, "hold_exceeded", REJECTED, "The hold is smaller than that")               \
+    X(ACCOUNT_NOT_EMPTY, 54, "account_not_empty", REJECTED,                                        \
+      "An account is closed at a balance of zero and without holds")                               \
+    X(REVERSAL_EXCEEDED, 55, "reversal_exceeded", REJECTED,                                        \
+      "Less than that is left of the transaction")                                                 \
     X(ACCOUNTS_FULL, 60, "accounts_full", NOT_APPLIED, "No room for another account")              \
     X(KEYS_FULL, 61, "keys_full", NOT_APPLIED, "No room for another idempotency key")              \
+    X(HOLDS_FULL, 62, "holds_full", NOT_APPLIED, "No room for another hold")                       \
     X(QUEUE_FULL, 70, "too_many_requests", NOT_APPLIED, "Too many requests in flight")             \
     X(STORAGE_FULL, 71, "storage_full", NOT_APPLIED, "The disk is full")                           \
     X(NOT_COMMITTED, 72, "not_committed", NOT_APPLIED, "Server Crashes")                           \
@@ -109,7 +130,17 @@ enum florin_command_kind {
     FLORIN_DEPOSIT = 1,
     FLORIN_WITHDRAW = 2,
     FLORIN_OPEN_ACCOUNT = 3,
-    FLORIN_READ_ACCOUNT = 16, /* balance, version and all else of one account; not logged */
+    FLORIN_CHANGE_ACCOUNT = 4, /* limit, status, metadata */
+    FLORIN_TRANSFER = 5,       /* account -> to */
+    FLORIN_POSTING = 6,        /* legs; debits equal credits in each currency */
+    FLORIN_HOLD = 7,           /* sets money of the account aside */
+    FLORIN_CAPTURE = 8,        /* takes what a hold has set aside, all or less, and ends the hold */
+    FLORIN_VOID = 9,           /* ends a hold */
+    FLORIN_EXPIRE = 10,        /* in the log only: the time of a hold was over */
+    FLORIN_REVERSE = 11,       /* undoes a transaction, all or a part */
+    FLORIN_BATCH = 12,         /* legs that need not balance (but groups do), all or nothing */
+    FLORIN_READ_ACCOUNT = 16,  /* balance, version and all else of one account; not logged */
+    FLORIN_READ_REVERSAL = 17, /* one reversal of a transaction; not logged */
 };
 
 /* Decimals of a currency (USD 2, JPY 0, KWD 3), or -1 for an unknown code. Thread: any. */
@@ -130,6 +161,49 @@ enum florin_field {
     FLORIN_FIELD_BALANCE,
     FLORIN_FIELD_MINIMUM_BALANCE,
     FLORIN_FIELD_METADATA,
+    FLORIN_FIELD_TO,
+    FLORIN_FIELD_EXPECTED_TO_VERSION,
+    FLORIN_FIELD_EXPECTED_BALANCE,
+    FLORIN_FIELD_LEGS,
+    FLORIN_FIELD_EXPIRES_IN,
+    FLORIN_FIELD_TARGET, /* the hold, or the transaction to reverse */
+    FLORIN_FIELD_STATUS,
+};
+
+/* Numbers are written into the log. */
+enum florin_account_status {
+    FLORIN_STATE_OPEN = 0,
+    FLORIN_STATE_FROZEN = 1, /* neither debits nor credits, but as_admin */
+    FLORIN_STATE_CLOSED = 2, /* final; the balance is zero */
+};
+
+/* Which way money moves. Numbers are written into the log. */
+enum florin_direction {
+    FLORIN_CREDIT = 1, /* into the account */
+    FLORIN_DEBIT = 2,  /* out of it */
+};
+
+/* One account's part of a posting. Conditions look at the account as it is before the posting, also
+ * when an earlier leg is of the same account. */
+struct florin_leg {
+    const char *account;
+    size_t account_length;
+    enum florin_direction direction;
+    int64_t amount_minor;      /* > 0; a decimal when the command's amount_is_decimal is set */
+    uint8_t amount_scale;      /* 0 to 18 */
+    uint64_t expected_version; /* 0: any */
+    bool has_expected_balance;
+    int64_t expected_balance_minor; /* at least; a decimal as amount_minor is */
+    uint8_t expected_balance_scale; /* 0 to 18 */
+    /* Batch: legs of one group balance among themselves, in each currency; 0: of none. */
+    uint8_t group;
+};
+
+/* What FLORIN_CHANGE_ACCOUNT changes; the rest stays. */
+enum florin_change {
+    FLORIN_CHANGE_STATUS = 1,
+    FLORIN_CHANGE_MINIMUM_BALANCE = 2,
+    FLORIN_CHANGE_METADATA = 4,
 };
 
 /* One request to the ledger. Strings need no terminator; they are copied by florin_submit(). */
@@ -157,17 +231,62 @@ struct florin_command {
      * remembered as that (HTTP's If-Match). */
     bool expected_by_precondition;
 
+    /* The balance that the account must have at least, before the change; a decimal as amount_minor
+     * is. */
+    bool has_expected_balance;
+    int64_t expected_balance_minor;
+    uint8_t expected_balance_scale; /* 0 to 18 */
+
+    /* Decides as if it were to be applied, and changes, logs and remembers nothing. */
+    bool dry_run;
+    /* May move money of frozen accounts. */
+    bool as_admin;
+
+    /* Transfer: the credited account. Capture: the same, or length 0: the money leaves the ledger.
+     */
+    const char *to;
+    size_t to_length;
+    uint64_t expected_to_version; /* 0: any */
+
+    /* Posting, batch: 2 (a batch: 1) to FLORIN_LEGS_MAX. `account` is that of the first leg: the
+     * key is unique there. Key, dry_run, as_admin, amount_is_decimal and expected_by_precondition
+     * above are of the whole; all else stands in the legs. */
+    const struct florin_leg *legs;
+    size_t leg_count;
+
+    /* Capture, void: the hold's id (transaction_id of the result that made it), `account` is the
+     * hold's. Reverse: the transaction, `account` is that of its first leg, which florin_history
+     * tells; the conditions are of that account, the amount is of that leg, and the other legs give
+     * the same part of what is left of them. An amount of 0 captures or reverses all that is left.
+     * Read of a reversal: the same of the transaction; amount_minor says which reversal, from 1 on:
+     * transaction_id and amount_minor of the result are those of the reversal, and its status is
+     * TRANSACTION_NOT_FOUND behind the last one. */
+    uint64_t target_id;
+    /* Hold: after which it ends by itself; 0: never. */
+    uint64_t expires_in_ns;
+
+    /* Change: FLORIN_CHANGE_... or-ed; minimum_balance_minor and metadata as below. */
+    unsigned changes;
+    enum florin_account_status account_status;
+
     /* Open only. */
     const char *currency; /* ISO 4217 code; NULL: USD */
     size_t currency_length;
-    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn */
+    /* Open, change. */
+    int64_t minimum_balance_minor; /* <= 0: how far the account may be overdrawn; in a change with
+                                    * amount_is_decimal a decimal of scale amount_scale */
     const char *metadata;          /* kept and compared byte by byte; length 0: none */
     size_t metadata_length;
 };
 
 /* What became of it. `balance_minor`, `version` are the account's after an applied command, and
- * at the moment of the refusal for a refused one; for NOT_COMMITTED and COMMIT_UNKNOWN the
- * version is the last durable one. Zero where there is no such account.
+ * at the moment of the refusal for a refused one. Of a posting they are those of the first leg's
+ * account, after all legs; of one that was refused, of the account of the leg that `leg` names (a
+ * balance of 0 when that has another currency than the first leg's, in which a result counts). A
+ * hold that was made, voided or has expired shows in balance_minor what is available (balance -
+ * held), for that is what it changes; a capture, and any refusal, the balance. A transaction with
+ * all its legs: florin_history. For NOT_COMMITTED and COMMIT_UNKNOWN the version is the last
+ * durable one. Zero where there is no such account.
  */
 struct florin_result {
     uint64_t user_data;
@@ -175,14 +294,20 @@ struct florin_result {
     enum florin_command_kind kind;
     bool replayed;           /* the key was seen before: this is the first answer again */
     enum florin_field field; /* KEY_REUSED: what differs; INVALID_*: what is wrong */
-    uint64_t transaction_id; /* position of its record in the log (LSN); 0: not logged */
+    uint8_t leg;             /* which one a refusal speaks of; a transfer's are account and to */
+    enum florin_account_status account_status; /* reads, opens, changes */
+    /* Position of its record in the log (LSN); 0: not logged. Reads: of the account's newest
+     * record, where its history begins. */
+    uint64_t transaction_id;
     int64_t amount_minor;
     int64_t balance_minor;
     uint64_t version;
-    uint64_t time_ns; /* Unix time of the record; for reads: of the opening */
+    uint64_t time_ns; /* Unix time of the record; for reads, changes: of the opening */
     char currency[FLORIN_CURRENCY_MAX + 1];
     uint8_t exponent;              /* decimals of the currency */
-    int64_t minimum_balance_minor; /* of the account; reads and opens */
+    int64_t minimum_balance_minor; /* of the account; reads, opens, changes */
+    int64_t held_minor;            /* likewise */
+    uint64_t expires_ns;           /* hold: Unix time; 0: never */
     /* Reads and opens: the account's metadata, NULL without. Valid until the next call with
      * the same client (or worker). */
     const char *metadata;
@@ -202,6 +327,7 @@ struct florin_options {
     enum florin_io io;
     uint64_t segment_bytes; /* of one log file; a multiple of 1 MiB, 4 MiB to 1 GiB */
     uint64_t accounts_max;  /* address space is reserved for these, memory as they come */
+    uint64_t holds_max;     /* active ones of the whole ledger; likewise */
     /* Idempotency keys that are held in memory, 21 to 30 bytes each: when half of that is used, the
      * older ones move to files with 2 bytes of memory a key, where they are kept for ever. */
     uint64_t keys_memory;
@@ -267,7 +393,9 @@ void florin_client_close(struct florin_client *client);
 
 /* Hands over up to `count` commands, in order, and returns how many were taken; fewer when a
  * queue is full: reap, then submit the rest. Commands on one account take effect in the order
- * of submission. A command that is malformed is taken and answered. Thread: the client's. */
+ * of submission; only a posting, which may have to wait for accounts of other workers, takes effect
+ * at some moment before its result, and commands on its accounts that are submitted meanwhile may
+ * come before it. A command that is malformed is taken and answered. Thread: the client's. */
 size_t florin_submit(struct florin_client *client, const struct florin_command *commands,
                      size_t count);
 
@@ -281,6 +409,85 @@ size_t florin_reap(struct florin_client *client, struct florin_result *results, 
  * outstanding (asserted). Returns result->status. Thread: the client's. */
 enum florin_status florin_read_account(struct florin_client *client, const char *account,
                                        size_t account_length, struct florin_result *result);
+
+/* --- history: what was, read from the log, as far back as retention has left it ----------------
+ */
+
+struct florin_history;
+
+/* One account's part of a transaction. */
+struct florin_transaction_leg {
+    const char *account;
+    size_t account_length;
+    uint8_t direction; /* enum florin_direction; 0: no money moved */
+    uint8_t exponent;  /* decimals of the account's currency */
+    int64_t amount_minor;
+    int64_t balance_minor; /* after it */
+    uint64_t version;      /* after it */
+};
+
+/* A transaction of the log. Strings are valid until the next call with the same history. */
+struct florin_transaction {
+    uint64_t transaction_id;
+    enum florin_command_kind kind;
+    uint64_t time_ns; /* Unix time */
+    const char *key;
+    size_t key_length; /* 0: none */
+    /* Capture, void, expire: the hold; reverse: what is reversed; else 0. */
+    uint64_t target_id;
+    uint64_t expires_ns; /* hold: Unix time; 0: never */
+    size_t leg_count;    /* at least 1; a deposit has one */
+    struct florin_transaction_leg legs[FLORIN_LEGS_MAX];
+};
+
+struct florin_past_balance {
+    int64_t balance_minor;
+    uint64_t version;
+    uint64_t transaction_id; /* that made it */
+    uint64_t time_ns;        /* of that */
+    uint8_t exponent;
+};
+
+/* Reads of the disk are made by the calling thread, through descriptors of its own: commits never
+ * wait for it. Takes one of FLORIN_CLIENTS_MAX clients, and 9 MiB as they are needed. 0, -EAGAIN,
+ * -ENOMEM. Closed before the ledger. Thread: any; then one at a time.
+ *
+ * The calls below block. They answer 0; -ENOENT: there is no such account, transaction or version;
+ * -ENODATA: retention has removed it; -ERANGE: the account was opened later; -EINVAL: an argument;
+ * -EBADMSG: the log is damaged there (a line of the operator's log says where); -ESHUTDOWN: the
+ * ledger has failed; -errno of the machine.
+ */
+int florin_history_open(struct florin *ledger, struct florin_history **history);
+void florin_history_close(struct florin_history *history);
+
+struct florin_history_range {
+    uint64_t before_id; /* a transaction of the account, itself not shown; 0: from the newest on */
+    uint32_t limit;     /* 1 to FLORIN_HISTORY_PAGE_MAX */
+    uint64_t from_ns;   /* from_ns <= time < to_ns */
+    uint64_t to_ns;     /* UINT64_MAX: no end */
+};
+
+/* The transactions of an account, newest first, for florin_history_next(). *next_before_id
+ * continues where the page ends, whatever is written meanwhile; 0: there is no more. A page of
+ * large ones is shorter than its limit; one that meets what was removed, or damage, ends before it.
+ */
+int florin_history_page(struct florin_history *history, const char *account, size_t account_length,
+                        const struct florin_history_range *range, uint64_t *next_before_id);
+
+/* The next one of the page; false: that was the last. */
+bool florin_history_next(struct florin_history *history, struct florin_transaction *transaction);
+
+int florin_history_transaction(struct florin_history *history, uint64_t transaction_id,
+                               struct florin_transaction *transaction);
+
+/* The account when it had that version (1: its opening), or at that time. Takes as long as there
+ * are newer transactions: a million in some seconds. */
+int florin_history_balance_at_version(struct florin_history *history, const char *account,
+                                      size_t account_length, uint64_t version,
+                                      struct florin_past_balance *balance);
+int florin_history_balance_at_time(struct florin_history *history, const char *account,
+                                   size_t account_length, uint64_t time_ns,
+                                   struct florin_past_balance *balance);
 
 #ifdef __cplusplus
 }

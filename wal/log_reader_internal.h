@@ -1,5 +1,5 @@
-/* log_reader_internal.h - the reader as its two files see it: log_reader.c reads on, log_seek.c
- * finds.
+/* log_reader_internal.h - the reader as its files see it: log_reader.c reads on, log_seek.c finds;
+ * log_finder.c uses what it knows of segments.
  *
  * Thread: one at a time a reader.
  */
@@ -51,6 +51,7 @@ struct log_reader {
     uint64_t *first_lsns;
     uint64_t first_lsns_base; /* the segment of first_lsns[0] */
     size_t first_lsns_count;
+    uint64_t peeks; /* reads of the heads of segments */
 };
 
 /* --- log_reader.c */
@@ -67,5 +68,13 @@ int log_reader_open_segment(struct log_reader *reader, uint64_t number, struct l
 
 /* Lists log/: sets first and last. 0; -ENODATA: there is no segment; -errno. */
 int log_reader_list(struct log_reader *reader);
+
+/* Finds the segment that holds `lsn` and opens it. 0; -ENODATA: it was removed; -EBADMSG and
+ * *fault; -errno. */
+int log_reader_seek_segment(struct log_reader *reader, uint64_t lsn, uint64_t durable_lsn,
+                            struct log_fault *fault);
+
+/* The first LSN of a segment, 0: not known. */
+uint64_t log_reader_known_first_lsn(const struct log_reader *reader, uint64_t number);
 
 #endif

@@ -96,11 +96,20 @@ static int segment_peek(struct log_reader *reader, uint64_t number, uint64_t *fi
     uint64_t size;
     error = operations->size(file, &size);
     reader->window_length = 0;
+    reader->peeks++;
     if (error == 0)
         error =
             size < PEEK_BYTES ? -EBADMSG : operations->read(file, reader->window, PEEK_BYTES, 0);
     operations->close(file);
     return error != 0 ? error : peek_decode(reader, number, reader->window, first_lsn);
+}
+
+uint64_t log_reader_known_first_lsn(const struct log_reader *reader, uint64_t number)
+{
+    if (number < reader->first_lsns_base ||
+        number - reader->first_lsns_base >= reader->first_lsns_count)
+        return 0;
+    return reader->first_lsns[number - reader->first_lsns_base];
 }
 
 static uint64_t *known_first_lsn(struct log_reader *reader, uint64_t number)
@@ -189,9 +198,8 @@ static int seek_segment(struct log_reader *reader, uint64_t lsn, uint64_t durabl
     return 0;
 }
 
-/* Finds the segment and opens it. */
-static int seek_open_segment(struct log_reader *reader, uint64_t lsn, uint64_t durable_lsn,
-                             struct log_fault *fault)
+int log_reader_seek_segment(struct log_reader *reader, uint64_t lsn, uint64_t durable_lsn,
+                            struct log_fault *fault)
 {
     int error = reader->first == 0 ? log_reader_list(reader) : 0;
     for (unsigned listing = 0; error == 0; listing++) {
@@ -323,7 +331,7 @@ int log_reader_seek(struct log_reader *reader, uint64_t lsn, uint64_t durable_ls
     assert(lsn > 0 && lsn <= durable_lsn);
     *fault = (struct log_fault){.lsn = lsn};
     reader->next_lsn = 0; /* no position, until one is found */
-    int error = seek_open_segment(reader, lsn, durable_lsn, fault);
+    int error = log_reader_seek_segment(reader, lsn, durable_lsn, fault);
     if (error != 0)
         return error;
     struct frame_header frame = {0};

@@ -6,7 +6,7 @@
  *
  * The text of an account stands at text_offset, in units of 8 bytes:
  *
- *     [ id from byte 24 on | metadata | to a multiple of 8 ]
+ *     [ id from byte 23 on | metadata | to a multiple of 8 ]
  *
  * Unit 0 is never used, so that text_offset 0 can mean "no text".
  */
@@ -46,6 +46,14 @@ static uint64_t text_length(size_t id_length, size_t metadata_length)
 static uint8_t *account_text(const struct account_table *table, const struct account *account)
 {
     return table->texts + (uint64_t)account->text_offset * TEXT_UNIT;
+}
+
+/* Bytes behind all others, which has_room() of some kind has promised; where they begin. */
+static uint32_t take_text(struct account_table *table, uint64_t bytes)
+{
+    uint32_t offset = (uint32_t)(table->text_bytes / TEXT_UNIT);
+    table->text_bytes += bytes;
+    return offset;
 }
 
 /* `id_start` is padded with zeros as in the slot, so that its whole width is compared in registers:
@@ -143,7 +151,7 @@ struct account *account_table_add(struct account_table *table, uint64_t hash,
     *account = (struct account){
         .balance_minor = content->balance_minor,
         .version = 1,
-        .minimum_balance_minor = content->minimum_balance_minor,
+        .floor_minor = content->minimum_balance_minor,
         .metadata_length = (uint16_t)content->metadata_length,
         .currency = (uint8_t)currency,
         .id_length = (uint8_t)content->id_length,
@@ -154,14 +162,39 @@ struct account *account_table_add(struct account_table *table, uint64_t hash,
     uint64_t bytes = text_length(content->id_length, content->metadata_length);
     if (bytes > 0) {
         size_t rest = content->id_length - inline_length;
-        account->text_offset = (uint32_t)(table->text_bytes / TEXT_UNIT);
+        account->text_offset = take_text(table, bytes);
         memcpy(account_text(table, account), content->id + inline_length, rest);
         if (content->metadata_length > 0)
             memcpy(account_text(table, account) + rest, content->metadata,
                    content->metadata_length);
-        table->text_bytes += bytes;
     }
     return account;
+}
+
+bool account_table_has_metadata_room(const struct account_table *table,
+                                     const struct account *account, size_t metadata_length)
+{
+    uint64_t bytes = text_length(account->id_length, metadata_length);
+    return bytes <= text_length(account->id_length, account->metadata_length) ||
+           bytes <= table->text_bytes_max - table->text_bytes;
+}
+
+void account_table_set_metadata(struct account_table *table, struct account *account,
+                                const char *metadata, size_t metadata_length)
+{
+    uint64_t bytes = text_length(account->id_length, metadata_length);
+    size_t rest = account->id_length - id_inline_length(account->id_length);
+
+    assert(metadata_length <= FLORIN_METADATA_MAX);
+    assert(account_table_has_metadata_room(table, account, metadata_length));
+    if (bytes > text_length(account->id_length, account->metadata_length)) {
+        const uint8_t *old_text = account_text(table, account);
+        account->text_offset = take_text(table, bytes);
+        memcpy(account_text(table, account), old_text, rest);
+    }
+    if (metadata_length > 0)
+        memcpy(account_text(table, account) + rest, metadata, metadata_length);
+    account->metadata_length = (uint16_t)metadata_length;
 }
 
 size_t account_table_id(const struct account_table *table, const struct account *account,

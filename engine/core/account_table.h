@@ -2,10 +2,10 @@
  *
  *     index:    hash of the id -> slot                  (slot_index.h)
  *     slots:    struct account[accounts_max]            64 bytes each, never moved or removed
- *     openings: struct account_opening[accounts_max]    16 bytes each, read seldom
+ *     openings: struct account_opening[accounts_max]    32 bytes each, read seldom
  *     texts:    what does not fit into a slot           long ids and metadata, appended
  *
- * 89 to 98 bytes an account without texts.
+ * 105 to 114 bytes an account without texts.
  *
  * The balance rules are the shard's; this is storage.
  *
@@ -19,20 +19,30 @@
 #include <stdint.h>
 
 #include "currency.h"
+#include "florin.h"
 #include "prefetch.h"
 #include "slot_index.h"
 
-enum { ACCOUNT_INLINE_ID_BYTES = 24 };
+enum { ACCOUNT_INLINE_ID_BYTES = 23 };
+
+enum {
+    ACCOUNT_STATUS_MASK = 3, /* enum florin_account_status */
+    /* A posting has claimed it: nobody else may read or change it (participant.h). Never set at a
+     * checkpoint's image. */
+    ACCOUNT_CLAIMED = 4,
+};
 
 struct account {
     int64_t balance_minor;
     uint64_t version;  /* > 0, dense */
     uint64_t last_lsn; /* of the newest record of the account; may be provisional (shard.h) */
-    int64_t minimum_balance_minor;
+    /* Debits may not take the balance below it: the minimum balance + what is held. */
+    int64_t floor_minor;
     uint32_t text_offset; /* in units of 8 bytes into the texts; 0: no text */
     uint16_t metadata_length;
     uint8_t currency; /* number in the table's list of currencies */
     uint8_t id_length;
+    uint8_t flags;
     char id_start[ACCOUNT_INLINE_ID_BYTES]; /* zero-padded; the rest of a longer id is text */
 };
 _Static_assert(sizeof(struct account) == 64, "an account is one cache line");
@@ -41,6 +51,9 @@ _Static_assert(sizeof(struct account) == 64, "an account is one cache line");
 struct account_opening {
     uint64_t time_ns;
     int64_t balance_minor;
+    int64_t held_minor;  /* sum of its holds */
+    uint32_t first_hold; /* slot in the hold table + 1; 0: none */
+    uint32_t hold_count;
 };
 
 struct account_table {
@@ -109,6 +122,32 @@ static inline uint32_t account_table_slot(const struct account_table *table,
 {
     return (uint32_t)(account - table->slots);
 }
+
+static inline struct account_opening *account_table_opening(const struct account_table *table,
+                                                            const struct account *account)
+{
+    return &table->openings[account_table_slot(table, account)];
+}
+
+static inline enum florin_account_status account_status(const struct account *account)
+{
+    return (enum florin_account_status)(account->flags & ACCOUNT_STATUS_MASK);
+}
+
+static inline int64_t account_table_minimum(const struct account_table *table,
+                                            const struct account *account)
+{
+    return account->floor_minor - account_table_opening(table, account)->held_minor;
+}
+
+/* Whether account_table_set_metadata() of this length would succeed. */
+bool account_table_has_metadata_room(const struct account_table *table,
+                                     const struct account *account, size_t metadata_length);
+
+/* Replaces the metadata (copied). In place when it fits into what the account has, else behind all
+ * other texts; the old text is lost until the next start. There is room (asserted). */
+void account_table_set_metadata(struct account_table *table, struct account *account,
+                                const char *metadata, size_t metadata_length);
 
 /* Copies the whole id; returns its length. */
 size_t account_table_id(const struct account_table *table, const struct account *account,

@@ -31,10 +31,10 @@ uint64_t hash_account(const struct hash_secret *secret, const char *id, size_t i
 struct hash128 hash_key(const struct hash_secret *secret, const char *id, size_t id_length,
                         const char *key, size_t key_length)
 {
-    uint8_t bytes[1 + FLORIN_ACCOUNT_ID_MAX + FLORIN_KEY_MAX];
+    uint8_t bytes[1 + FLORIN_ACCOUNT_ID_MAX + HASH_KEY_BYTES_MAX];
 
     assert(id_length <= FLORIN_ACCOUNT_ID_MAX);
-    assert(key_length <= FLORIN_KEY_MAX);
+    assert(key_length <= HASH_KEY_BYTES_MAX);
     bytes[0] = (uint8_t)id_length;
     memcpy(bytes + 1, id, id_length);
     memcpy(bytes + 1 + id_length, key, key_length);

@@ -10,7 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HASH_SECRET_BYTES = 192 }; /* XXH3_SECRET_DEFAULT_SIZE */
+#include "florin_limits.h"
+
+enum {
+    HASH_SECRET_BYTES = 192, /* XXH3_SECRET_DEFAULT_SIZE */
+    /* Bytes of a key: a client's, or a longer one that no client can have (key_of_reversal()). */
+    HASH_KEY_BYTES_MAX = FLORIN_KEY_MAX + 17,
+};
 
 /* Derived from the directory's random seed, so that no client can choose ids or keys that
  * collide without reading the operator's disk. */

@@ -5,10 +5,16 @@
  *      8  u64  digest low
  *     16  u64  lsn << 16 | kind << 8 | status
  *     24  u64  time_ns
- *     32  u64  expected_version  asked; 0: none
- *     40  i64  amount            asked, minor units
+ *     32  u64  expected_version  asked; 0: none (key_answer_expected()). Of kinds with legs:
+ *                    the digest of all that was asked
+ *     40  i64  amount            asked, minor units. Of a refusal of a kind with legs:
+ * refused_leg
  *     48  i64  balance           answered, minor units
  *     56  u64  version           answered
+ *
+ * Of kinds with legs, `balance` and `version` are those of the record's account after all legs; of
+ * a hold and a void, `balance` is what is available then (balance - held); of a refusal, both are
+ * those of the account of the refused leg.
  *
  * Thread: any; pure.
  */
@@ -35,9 +41,24 @@ struct key_answer {
     uint64_t version;
 };
 
-/* Of a record with a key (asserted). */
+/* What is kept of the conditions of a deposit or withdrawal, to tell another request under its key:
+ * the expected version, 0: none; with an expected balance or as_admin a digest of all three, never
+ * 0. `expected_balance_minor` counts only with has_expected_balance. */
+uint64_t key_answer_expected(uint64_t expected_version, bool has_expected_balance,
+                             int64_t expected_balance_minor, bool as_admin);
+
+/* Of a decoded record with a key (asserted). */
 struct key_answer key_answer_of_record(const struct hash_secret *secret,
                                        const struct record *record, uint64_t lsn);
+
+/* Reversal number `number` (from 1 on) of the transaction `target_lsn` has a key of its own, which
+ * no client can choose: it is longer than theirs may be. It says that there is such a reversal. */
+struct hash128 key_of_reversal(const struct hash_secret *secret, const char *id, size_t id_length,
+                               uint64_t target_lsn, uint64_t number);
+
+/* Whether the record has a key of that kind; *answer is its. */
+bool key_answer_of_reversal(const struct hash_secret *secret, const struct record *record,
+                            uint64_t lsn, struct key_answer *answer);
 
 void key_answer_encode(const struct key_answer *answer, uint8_t bytes[KEY_ANSWER_BYTES]);
 

@@ -34,7 +34,7 @@ uint32_t key_table_add(struct key_table *table, struct hash128 digest, uint64_t 
 {
     assert(lsn >> LSN_BITS == 0);
     assert(table->count == 0 ||
-           key_table_lsn(table, key_table_slot(table, table->count - 1)) < lsn);
+           key_table_lsn(table, key_table_slot(table, table->count - 1)) <= lsn);
     if (!key_table_has_room(table))
         return KEY_TABLE_NO_SLOT;
     uint32_t slot = key_table_slot(table, table->count);
@@ -45,6 +45,14 @@ uint32_t key_table_add(struct key_table *table, struct hash128 digest, uint64_t 
     key_table_set_lsn(table, slot, lsn);
     table->count++;
     return slot;
+}
+
+void key_table_take_back(struct key_table *table)
+{
+    assert(table->count > 0);
+    uint32_t slot = key_table_slot(table, table->count - 1);
+    slot_index_remove(&table->index, table->slots[slot].tag, slot);
+    table->count--;
 }
 
 uint32_t key_table_forget(struct key_table *table, uint64_t up_to_lsn, uint32_t count_max)

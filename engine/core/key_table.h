@@ -79,9 +79,12 @@ static inline bool key_table_next(struct key_table_cursor *cursor, uint32_t *slo
 /* Whether one more entry fits. */
 bool key_table_has_room(const struct key_table *table);
 
-/* Adds a key behind all others: its LSN is the greatest (asserted). Its slot, or KEY_TABLE_NO_SLOT:
+/* Adds a key behind all others: none has a greater LSN (asserted). Its slot, or KEY_TABLE_NO_SLOT:
  * no room. */
 uint32_t key_table_add(struct key_table *table, struct hash128 digest, uint64_t lsn);
+
+/* Takes back the key that was added last. */
+void key_table_take_back(struct key_table *table);
 
 /* Forgets the oldest keys as long as their LSN is at most `up_to_lsn`, `count_max` of them at most;
  * returns how many. Provisional LSNs (shard.h) are greater than any real one, so they stay. */

@@ -14,10 +14,10 @@
 /* Another than that of keys (key_answer.c), so that neither can stand in for the other. */
 enum { DIGEST_SEED_ACCOUNT = 1 };
 
-static uint64_t digest_account(const struct account_table *table, const struct account *account)
+static uint64_t digest_account(const struct shard *shard, const struct account *account)
 {
     uint8_t image[ACCOUNT_IMAGE_BYTES_MAX];
-    size_t size = account_image_encode(table, account, image);
+    size_t size = account_image_encode(&shard->accounts, &shard->holds, account, image);
     return hash_bytes(image, size, DIGEST_SEED_ACCOUNT);
 }
 
@@ -58,14 +58,46 @@ size_t shard_write_images(const struct shard *shard, uint32_t *cursor, uint32_t 
     assert(slot_end <= shard->accounts.count);
     for (uint32_t written = 0; written < accounts_max && *cursor < slot_end; written++) {
         const struct account *account = &shard->accounts.slots[*cursor];
-        if (account_image_size(account) > capacity - length)
+        /* In the middle of a posting: its record may stand before the checkpoint's start already.
+         */
+        if ((account->flags & ACCOUNT_CLAIMED) != 0)
             break;
-        size_t size = account_image_encode(&shard->accounts, account, bytes + length);
+        if (account_image_size(&shard->accounts, account) > capacity - length)
+            break;
+        size_t size =
+            account_image_encode(&shard->accounts, &shard->holds, account, bytes + length);
         add_account(sums, account, hash_bytes(bytes + length, size, DIGEST_SEED_ACCOUNT));
         length += size;
         (*cursor)++;
     }
     return length;
+}
+
+/* Whether the holds of an image can be added. *held_minor: their sum. */
+static enum shard_replay check_holds(const struct shard *shard, const struct account_image *image,
+                                     int64_t *held_minor)
+{
+    *held_minor = 0;
+    if (image->hold_count > shard->holds.slots_max - shard->holds.count)
+        return SHARD_REPLAY_NO_ROOM;
+    for (uint16_t i = 0; i < image->hold_count; i++) {
+        struct account_image_hold hold = account_image_hold(image, i);
+        if (hold_table_find(&shard->holds, hold.lsn) != HOLD_NONE)
+            return SHARD_REPLAY_HOLD_WRONG;
+        *held_minor += hold.amount_minor; /* in range: account_image_decode() has added them up */
+    }
+    return SHARD_REPLAY_APPLIED;
+}
+
+static void load_holds(struct shard *shard, struct account *account,
+                       const struct account_image *image)
+{
+    for (uint16_t i = 0; i < image->hold_count; i++) {
+        struct account_image_hold hold = account_image_hold(image, i);
+        hold_table_add(&shard->holds, &shard->accounts, account, hold.lsn, hold.amount_minor,
+                       hold.expires_ns);
+        account->floor_minor += hold.amount_minor;
+    }
 }
 
 enum shard_replay shard_load_image(struct shard *shard, const struct account_image *image,
@@ -81,11 +113,16 @@ enum shard_replay shard_load_image(struct shard *shard, const struct account_ima
         .metadata_length = image->metadata_length,
         .opened_ns = image->opened_ns,
     };
+    int64_t held_minor;
 
     assert(shard->stage.record_count == 0);
     if (account_table_find(&shard->accounts, account_hash, image->id, image->id_length) != NULL)
         return SHARD_REPLAY_ACCOUNT_TWICE;
-    if (image->balance_minor < image->minimum_balance_minor)
+    enum shard_replay holds = check_holds(shard, image, &held_minor);
+    if (holds != SHARD_REPLAY_APPLIED)
+        return holds;
+    /* the minimum is <= 0: the sum is in range */
+    if (image->balance_minor < image->minimum_balance_minor + held_minor)
         return SHARD_REPLAY_BALANCE_WRONG;
     struct account *account = account_table_add(&shard->accounts, account_hash, &content);
     if (account == NULL)
@@ -95,9 +132,11 @@ enum shard_replay shard_load_image(struct shard *shard, const struct account_ima
     account->balance_minor = image->balance_minor;
     account->version = image->version;
     account->last_lsn = image->last_lsn;
+    account->flags = (uint8_t)image->status;
+    load_holds(shard, account, image);
     if (image->opened_ns > shard->last_time_ns)
         shard->last_time_ns = image->opened_ns;
-    add_account(sums, account, digest_account(&shard->accounts, account));
+    add_account(sums, account, digest_account(shard, account));
     return SHARD_REPLAY_APPLIED;
 }
 
@@ -109,7 +148,7 @@ uint64_t shard_accounts_digest(const struct shard *shard)
 
     assert(shard->stage.record_count == 0);
     for (uint32_t slot = 0; slot < shard->accounts.count; slot++)
-        digest += digest_account(&shard->accounts, &shard->accounts.slots[slot]);
+        digest += digest_account(shard, &shard->accounts.slots[slot]);
     return digest;
 }
 

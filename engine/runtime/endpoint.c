@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+enum { ENDPOINT_RINGS = 3 };
+
 int endpoint_create(unsigned worker_count, unsigned except, size_t ring_bytes, struct inbox *inbox,
                     struct endpoint **endpoint)
 {
@@ -16,16 +18,17 @@ int endpoint_create(unsigned worker_count, unsigned except, size_t ring_bytes, s
     if (created->links == NULL)
         goto free_endpoint;
     /* reserved address space: rings that are never used cost nothing */
-    created->memory_bytes = worker_count * 2 * ring_bytes;
+    created->memory_bytes = worker_count * ENDPOINT_RINGS * ring_bytes;
     created->memory = mmap(NULL, created->memory_bytes, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (created->memory == MAP_FAILED)
         goto free_links;
     for (unsigned worker = 0; worker < worker_count; worker++) {
         struct endpoint_link *link = &created->links[worker];
-        uint8_t *bytes = (uint8_t *)created->memory + worker * 2 * ring_bytes;
+        uint8_t *bytes = (uint8_t *)created->memory + worker * ENDPOINT_RINGS * ring_bytes;
         ring_init(&link->requests, bytes, ring_bytes);
         ring_init(&link->answers, bytes + ring_bytes, ring_bytes);
+        ring_init(&link->postings, bytes + 2 * ring_bytes, ring_bytes);
         link->answer_bytes = worker == except ? ring_bytes : 0;
         link->outstanding = 0;
     }
@@ -50,6 +53,14 @@ void endpoint_destroy(struct endpoint *endpoint)
     free(endpoint);
 }
 
+bool endpoint_has_ample_room(struct endpoint *endpoint, unsigned worker,
+                             const struct florin_command *command)
+{
+    struct endpoint_link *link = &endpoint->links[worker];
+    return link->answer_bytes <= link->answers.capacity / 4 * 3 &&
+           ring_has_ample_room(&link->requests, message_command_bytes(command));
+}
+
 bool endpoint_send(struct endpoint *endpoint, unsigned worker, const struct florin_command *command,
                    uint64_t account_hash, uint64_t submitted_ns)
 {
@@ -69,9 +80,15 @@ bool endpoint_send(struct endpoint *endpoint, unsigned worker, const struct flor
     return true;
 }
 
+void *endpoint_reserve_posting(struct endpoint *endpoint, unsigned worker, size_t length)
+{
+    return ring_reserve(&endpoint->links[worker].postings, length);
+}
+
 bool endpoint_publish(struct endpoint *endpoint, unsigned worker)
 {
-    return ring_publish(&endpoint->links[worker].requests);
+    bool postings = ring_publish(&endpoint->links[worker].postings);
+    return ring_publish(&endpoint->links[worker].requests) || postings;
 }
 
 bool endpoint_receive(struct endpoint *endpoint, unsigned worker, struct florin_result *result)

@@ -1,9 +1,9 @@
 /* endpoint.h - somebody who sends commands to workers and gets results back: a worker on behalf
  * of its connections, or an embedded client.
  *
- * A pair of rings to every worker. An endpoint sends a command only when its result is sure to
- * find room on the way back, so that a worker never has to hold a result back: it counts the
- * most that every outstanding result may take.
+ * A pair of rings to every worker, and between workers a third for postings. An endpoint sends a
+ * command only when its result is sure to find room on the way back, so that a worker never has to
+ * hold a result back: it counts the most that every outstanding result may take.
  *
  * Thread: the endpoint's owner, but for endpoint_answer() and the `requests` rings' consumer side,
  * which are the worker's.
@@ -22,6 +22,7 @@
 struct endpoint_link {
     struct ring requests;  /* endpoint to worker */
     struct ring answers;   /* worker to endpoint */
+    struct ring postings;  /* worker to worker: posting_message.h, both ways by a ring each */
     uint64_t answer_bytes; /* owner: promised to outstanding results */
     uint32_t outstanding;  /* owner */
 };
@@ -52,9 +53,18 @@ int endpoint_create(unsigned worker_count, unsigned except, size_t ring_bytes, s
                     struct endpoint **endpoint);
 void endpoint_destroy(struct endpoint *endpoint);
 
+/* Room for a message of a posting; endpoint_publish() sends it off. NULL: no room now. Of workers.
+ */
+void *endpoint_reserve_posting(struct endpoint *endpoint, unsigned worker, size_t length);
+
 /* Puts a command on its way; endpoint_publish() sends it off. false: no room now. */
 bool endpoint_send(struct endpoint *endpoint, unsigned worker, const struct florin_command *command,
                    uint64_t account_hash, uint64_t submitted_ns);
+
+/* Whether endpoint_send() would leave a quarter of the rings for others: asked by those who send in
+ * bulk. */
+bool endpoint_has_ample_room(struct endpoint *endpoint, unsigned worker,
+                             const struct florin_command *command);
 
 /* true: there was something new for that worker; wake it. */
 bool endpoint_publish(struct endpoint *endpoint, unsigned worker);

@@ -316,8 +316,9 @@ int keeper_make_checkpoint(struct keeper *keeper)
     return error == -ECANCELED ? -ESHUTDOWN : error;
 }
 
-void keeper_hold_files(struct keeper *keeper)
+void ledger_hold_files(struct florin *ledger)
 {
+    struct keeper *keeper = ledger->keeper;
     pthread_mutex_lock(&keeper->mutex);
     keeper->holds++;
     while (keeper->removing)
@@ -325,8 +326,9 @@ void keeper_hold_files(struct keeper *keeper)
     pthread_mutex_unlock(&keeper->mutex);
 }
 
-void keeper_release_files(struct keeper *keeper)
+void ledger_release_files(struct florin *ledger)
 {
+    struct keeper *keeper = ledger->keeper;
     pthread_mutex_lock(&keeper->mutex);
     assert(keeper->holds > 0);
     keeper->holds--;

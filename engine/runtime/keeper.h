@@ -80,8 +80,6 @@ void keeper_wake(struct keeper *keeper);
 /* As the functions of ledger.h and florin.h. */
 int keeper_request_checkpoint(struct keeper *keeper, uint64_t *number);
 int keeper_make_checkpoint(struct keeper *keeper);
-void keeper_hold_files(struct keeper *keeper);
-void keeper_release_files(struct keeper *keeper);
 void keeper_statistics(struct keeper *keeper, struct ledger_keeper_statistics *statistics);
 
 /* The worker's part of a round: newer filters, keys to forget, the slice; well under a millisecond.

@@ -49,6 +49,18 @@ static bool forget_keys(struct worker *worker)
     return false;
 }
 
+_Static_assert((int)ACCOUNT_IMAGE_BYTES_MAX <= (int)CHECKPOINT_PAYLOAD_BYTES,
+               "an empty block takes any image");
+
+/* Whether the next image fits behind the others. */
+static bool slice_has_room(const struct worker *worker)
+{
+    const struct slice *slice = &worker->slice;
+    const struct account_table *accounts = &worker->shard.accounts;
+    return account_image_size(accounts, &accounts->slots[slice->cursor]) <=
+           sizeof(slice->bytes) - slice->length;
+}
+
 static void fill_slice(struct worker *worker)
 {
     struct slice *slice = &worker->slice;
@@ -60,8 +72,7 @@ static void fill_slice(struct worker *worker)
         sizeof(slice->bytes) - slice->length, SLICE_ACCOUNTS_MAX, &slice->sums);
     slice->newest_time_ns = worker->shard.last_time_ns;
     bool last = slice->cursor == slice->slot_end;
-    bool full = sizeof(slice->bytes) - slice->length < ACCOUNT_IMAGE_BYTES_MAX;
-    if (!last && !full)
+    if (!last && slice_has_room(worker))
         return;
     atomic_store_explicit(&slice->state, last ? SLICE_LAST : SLICE_FULL, memory_order_release);
     keeper_wake(worker->ledger->keeper);

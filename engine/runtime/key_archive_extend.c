@@ -25,6 +25,9 @@
 /* A file ends with a frame, so that it may have as many keys more as one frame has records. */
 enum { FRAME_RECORDS_MAX = FLORIN_GROUP_BYTES_MAX / RECORD_FIXED_BYTES + 1 };
 
+/* A client's, and that of a reversal. */
+enum { KEYS_OF_RECORD_MAX = 2 };
+
 struct key_place {
     uint64_t high;
     uint64_t low;
@@ -52,16 +55,28 @@ static int compare_places(const void *left, const void *right)
     return (a->number > b->number) - (a->number < b->number);
 }
 
-static void take_key(struct gathering *gathering, const struct record *record, uint64_t lsn)
+static void take_key(struct gathering *gathering, const struct key_answer *answer)
 {
     assert(gathering->count < gathering->max);
-    struct key_answer answer = key_answer_of_record(gathering->secret, record, lsn);
     gathering->order[gathering->count] = (struct key_place){
-        .high = answer.digest.high,
-        .low = answer.digest.low,
+        .high = answer->digest.high,
+        .low = answer->digest.low,
         .number = (uint32_t)gathering->count,
     };
-    gathering->answers[gathering->count++] = answer;
+    gathering->answers[gathering->count++] = *answer;
+}
+
+/* The client's key, and that of a reversal. A record that has both takes more than two of the bytes
+ * by which FRAME_RECORDS_MAX counts. */
+static void take_keys(struct gathering *gathering, const struct record *record, uint64_t lsn)
+{
+    struct key_answer answer;
+    if (record->key_length > 0) {
+        answer = key_answer_of_record(gathering->secret, record, lsn);
+        take_key(gathering, &answer);
+    }
+    if (key_answer_of_reversal(gathering->secret, record, lsn, &answer))
+        take_key(gathering, &answer);
 }
 
 /* The place of a fault in the log; the caller says the reason. */
@@ -90,8 +105,8 @@ static int take_frame(struct gathering *gathering, const struct log_frame *frame
             return -EBADMSG;
         }
         offset += size;
-        if (lsn > gathering->last_lsn && record.key_length > 0)
-            take_key(gathering, &record, lsn);
+        if (lsn > gathering->last_lsn)
+            take_keys(gathering, &record, lsn);
     }
     gathering->last_lsn = header->last_lsn;
     return 0;
@@ -146,16 +161,16 @@ static int write_file(const struct gathering *gathering, const struct key_file_p
     return error;
 }
 
-/* With room for the keys of a whole file, or of all records up to `to_lsn` if these are fewer: a
- * checkpoint of a quiet ledger needs a handful. */
+/* With room for the keys of a whole file, or of all records up to `to_lsn`, two each, if these are
+ * fewer: a checkpoint of a quiet ledger needs a handful. */
 static int gathering_init(struct gathering *gathering, const struct key_archive *archive,
                           uint64_t to_lsn)
 {
     uint64_t before = archive_current(archive)->filters.to_lsn;
     size_t max = (size_t)archive->keys_per_file + FRAME_RECORDS_MAX;
     assert(before < to_lsn);
-    if (to_lsn - before < max)
-        max = (size_t)(to_lsn - before);
+    if (to_lsn - before < max / KEYS_OF_RECORD_MAX)
+        max = (size_t)(to_lsn - before) * KEYS_OF_RECORD_MAX;
     *gathering = (struct gathering){
         .secret = archive->secret,
         .answers = malloc(max * sizeof(*gathering->answers)),

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "directory_lock.h"
+#include "history.h"
 #include "keeper.h"
 #include "key_archive.h"
 #include "ledger_state.h"
@@ -73,6 +74,7 @@ void florin_options_init(struct florin_options *options)
         .io = FLORIN_IO_AUTO,
         .segment_bytes = UINT64_C(64) << 20,
         .accounts_max = UINT64_C(16) << 20,
+        .holds_max = UINT64_C(1) << 20,
         .keys_memory = UINT64_C(16) << 20,
         .checkpoint_bytes = UINT64_C(1) << 30,
         .background_mib_per_second = 25,
@@ -88,6 +90,7 @@ static bool options_are_valid(const struct florin_options *options)
            options->workers <= FLORIN_WORKERS_MAX && options->segment_bytes % mebibyte == 0 &&
            options->segment_bytes >= 4 * mebibyte && options->segment_bytes <= 1024 * mebibyte &&
            options->accounts_max >= 1 && options->accounts_max <= entries_max &&
+           options->holds_max >= 1 && options->holds_max <= entries_max &&
            options->keys_memory >= 1 && options->keys_memory <= entries_max &&
            options->commit_timeout_ms > 0 && options->io <= FLORIN_IO_POSIX;
 }
@@ -238,11 +241,20 @@ static int shard_create(struct worker *worker)
     const struct florin *ledger = worker->ledger;
     struct shard_options options = {
         .secret = &ledger->secret,
+        .number = worker->number,
+        .count = ledger->worker_count,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
         .keys_memory = shard_share(ledger->options.keys_memory, ledger->worker_count),
+        /* counted by accounts, each of which has all its holds in one shard */
+        .holds_max = FLORIN_ACCOUNT_HOLDS_MAX *
+                     shard_share(ledger->options.holds_max / FLORIN_ACCOUNT_HOLDS_MAX + 1,
+                                 ledger->worker_count),
     };
     /* address space now, memory as the tables grow */
-    worker->shard_memory_bytes = shard_memory_bytes(&options);
+    size_t shard_bytes = shard_memory_bytes(&options);
+    size_t coordinator_bytes = coordinator_memory_bytes();
+    worker->shard_memory_bytes =
+        shard_bytes + coordinator_bytes + participant_memory_bytes(ledger->worker_count);
     void *memory = mmap(NULL, worker->shard_memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
@@ -251,6 +263,10 @@ static int shard_create(struct worker *worker)
     /* fewer TLB misses on random accounts; where it is refused, small pages do */
     (void)madvise(memory, worker->shard_memory_bytes, MADV_HUGEPAGE);
     shard_init(&worker->shard, &options, memory);
+    uint8_t *behind = (uint8_t *)memory + shard_bytes;
+    coordinator_init(&worker->coordinator, &worker->shard, behind);
+    participant_init(&worker->participant, &worker->shard, ledger->worker_count,
+                     behind + coordinator_bytes);
     return 0;
 }
 
@@ -290,7 +306,7 @@ static int worker_init(struct florin *ledger, unsigned number)
         return -ENOMEM;
     error = waiters_init(&worker->waiters);
     if (error == 0)
-        error = lookups_init(&worker->lookups);
+        error = lookups_init(&worker->lookups, worker->participant.claims_max);
     if (error != 0)
         return error;
     error = endpoint_create(ledger->worker_count, number, ENDPOINT_WORKER_RING_BYTES,
@@ -351,7 +367,10 @@ int ledger_create(const struct florin_options *options, const struct ledger_devi
     pthread_mutex_init(&created->log_line_lock, NULL);
     pthread_mutex_init(&created->clients_lock, NULL);
     atomic_init(&created->state, LEDGER_RECOVERING);
+    created->followers.descriptor = -1;
     int error = open_devices(created, devices);
+    if (error == 0)
+        error = inbox_init(&created->followers);
     if (error == 0)
         error = refuse_unfinished(created);
     if (error == 0)
@@ -397,6 +416,7 @@ void ledger_destroy(struct florin *ledger)
 {
     keeper_destroy(ledger->keeper);
     reader_destroy(ledger->reader);
+    history_destroy(ledger->history);
     if (ledger->log != NULL)
         write_clean_mark(ledger);
     key_archive_close(ledger->archive);
@@ -407,6 +427,8 @@ void ledger_destroy(struct florin *ledger)
     for (unsigned number = 0; number < endpoints; number++)
         endpoint_destroy(atomic_load(&ledger->endpoints[number]));
     free(ledger->workers);
+    if (ledger->followers.descriptor >= 0)
+        inbox_deinit(&ledger->followers);
     if (ledger->lock_file != NULL)
         ledger->storage->operations->close(ledger->lock_file);
     if (ledger->own_storage != NULL)
@@ -544,7 +566,8 @@ bool ledger_step(struct florin *ledger)
 {
     assert(ledger->single_thread);
     bool made_segment = log_step(ledger->log);
-    return reader_step(ledger->reader) || keeper_step(ledger->keeper) || made_segment;
+    return reader_step(ledger->reader) || history_step(ledger->history) ||
+           keeper_step(ledger->keeper) || made_segment;
 }
 
 int ledger_request_checkpoint(struct florin *ledger, uint64_t *number)
@@ -559,16 +582,6 @@ int florin_checkpoint(struct florin *ledger)
     if (ledger_state(ledger) != LEDGER_READY)
         return -ESHUTDOWN;
     return keeper_make_checkpoint(ledger->keeper);
-}
-
-void ledger_hold_files(struct florin *ledger)
-{
-    keeper_hold_files(ledger->keeper);
-}
-
-void ledger_release_files(struct florin *ledger)
-{
-    keeper_release_files(ledger->keeper);
 }
 
 bool ledger_is_healthy(const struct florin *ledger)

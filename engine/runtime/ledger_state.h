@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "endpoint.h"
+#include "engine/core/coordinator.h"
 #include "engine/core/hash.h"
+#include "engine/core/participant.h"
 #include "engine/core/shard.h"
 #include "florin.h"
 #include "inbox.h"
@@ -41,7 +43,7 @@ struct worker {
     /* set at creation, then read-only */
     struct florin *ledger;
     unsigned number;
-    void *shard_memory;
+    void *shard_memory; /* of the shard, the coordinator, the participant */
     size_t shard_memory_bytes;
 
     /* any thread may wake it */
@@ -49,6 +51,9 @@ struct worker {
 
     /* owned by the worker's thread */
     struct shard shard;
+    struct coordinator coordinator;
+    struct participant participant;
+    bool line_moves; /* accounts were freed since lookups were served */
     struct waiters waiters;
     struct lookups lookups;
     struct endpoint *self; /* to the other workers, for local commands of their accounts */
@@ -61,7 +66,8 @@ struct worker {
     bool mark_wanted;              /* the idle mark of the last commit is not written yet */
     uint64_t committed_ns;         /* when this worker last completed a commit */
     uint64_t hops;
-    uint8_t *metadata; /* of results from other workers, until they are reaped */
+    uint32_t history_outstanding; /* queries that were taken and not given back */
+    uint8_t *metadata;            /* of results from other workers, until they are reaped */
     size_t metadata_bytes;
     bool answered[ENDPOINTS_MAX]; /* endpoints whose answer ring has news */
 
@@ -104,12 +110,14 @@ struct florin {
     struct log *log;
     struct key_archive *archive;
     struct reader *reader;
+    struct history *history;
     struct keeper *keeper;
 
     /* any thread */
     _Atomic int state;                /* enum ledger_state */
     _Atomic uint64_t blocked_workers; /* found the gathering group full */
     _Atomic bool commit_wanted;       /* a segment has become ready, or the log failed */
+    struct inbox followers;           /* of the thread that follows the log (feed.h) */
     struct log_progress progress;
     const struct key_filters *_Atomic key_filters; /* written by the keeper */
     _Atomic uint64_t accounts_loaded;
@@ -131,8 +139,7 @@ struct florin {
 /* The worker that owns an account. */
 static inline unsigned ledger_owner(const struct florin *ledger, uint64_t account_hash)
 {
-    /* upper bits by multiplication: the index uses the upper 32, so take the lower half */
-    return (unsigned)(((account_hash & UINT32_MAX) * ledger->worker_count) >> 32);
+    return shard_of(account_hash, ledger->worker_count);
 }
 
 /* One line of the operator's log. Thread: any. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/core/reversal.h"
 #include "key_archive.h"
 #include "ledger_state.h"
 #include "reader.h"
@@ -27,6 +28,16 @@ struct reader_queue {
     uint64_t size;
 };
 
+/* The frame that was read last, which is often the next one, too: a batch that is sent again looks
+ * up all records of a frame. Valid until the next call of the log's reader. */
+struct reader_frame {
+    bool is_there;
+    struct log_frame frame;
+    /* The record behind the one that was decoded last. */
+    uint64_t next_lsn;
+    size_t next_offset;
+};
+
 struct reader {
     /* set at creation, then read-only */
     struct florin *ledger;
@@ -35,6 +46,7 @@ struct reader {
 
     /* the reader's */
     struct log_reader *log;
+    struct reader_frame last;
 
     /* under the mutex */
     pthread_mutex_t mutex;
@@ -56,11 +68,18 @@ static void count(_Atomic uint64_t *counter)
 
 /* --- one job --------------------------------------------------------------------------------- */
 
+/* What is being found out about the key that is looked up. */
+static struct shard_key_found *key_found(struct lookup *lookup)
+{
+    return lookup->is_reversal ? &lookup->found.next_reversal : &lookup->found.key;
+}
+
 static int find_in_files(struct reader *reader, struct lookup *lookup)
 {
+    struct shard_key_found *key = key_found(lookup);
     struct block_file_fault fault = {0};
-    int error = key_archive_find(reader->ledger->archive, lookup->digest, &lookup->found.answer,
-                                 &lookup->found.found, &fault);
+    int error = key_archive_find(reader->ledger->archive, lookup->digest, &key->answer, &key->found,
+                                 &fault);
     if (error != 0) {
         ledger_log(reader->ledger,
                    "level=error event=lookup_failed file=%s/%s offset=%" PRIu64
@@ -73,77 +92,208 @@ static int find_in_files(struct reader *reader, struct lookup *lookup)
 
 static void note_other(struct lookup *lookup)
 {
-    assert(lookup->found.other_count < SHARD_OTHERS_MAX); /* the shard asks for no more */
-    lookup->found.others[lookup->found.other_count++] = lookup->lsn;
+    struct shard_key_found *key = key_found(lookup);
+    assert(key->other_count < SHARD_OTHERS_MAX); /* the shard asks for no more */
+    key->others[key->other_count++] = lookup->lsn;
 }
 
-/* The record `lsn` of a frame. false: the frame's records are not what its header says. */
-static bool record_of_frame(const struct log_frame *frame, uint64_t lsn, struct record *record)
+static bool frame_holds(const struct reader_frame *last, uint64_t lsn)
 {
-    size_t offset = 0;
-    if (lsn < frame->header.first_lsn || lsn > frame->header.last_lsn)
-        return false;
-    for (uint64_t at = frame->header.first_lsn; at <= lsn; at++) {
-        size_t size =
-            record_decode(frame->payload + offset, frame->header.payload_length - offset, record);
+    return last->is_there && lsn >= last->frame.header.first_lsn &&
+           lsn <= last->frame.header.last_lsn;
+}
+
+/* Reads the frame that holds a record, unless it is the last one. 0, -ENODATA, -EBADMSG, -errno. */
+static int read_frame(struct reader *reader, uint64_t lsn, struct log_fault *fault)
+{
+    struct reader_frame *last = &reader->last;
+    uint64_t durable = log_durable_lsn(reader->ledger->log);
+    assert(lsn <= durable);
+    if (frame_holds(last, lsn))
+        return 0;
+    last->is_there = false;
+    int error = log_reader_seek(reader->log, lsn, durable, fault);
+    if (error == 0)
+        error = log_reader_next(reader->log, durable, &last->frame, fault);
+    if (error != 0)
+        return error;
+    last->is_there = true;
+    last->next_lsn = last->frame.header.first_lsn;
+    last->next_offset = 0;
+    return frame_holds(last, lsn) ? 0 : -EBADMSG;
+}
+
+/* The record `lsn` of the last frame, which holds it. false: the frame's records are not what its
+ * header says. */
+static bool record_of_frame(struct reader_frame *last, uint64_t lsn, struct record *record)
+{
+    const struct log_frame *frame = &last->frame;
+    if (lsn < last->next_lsn) {
+        last->next_lsn = frame->header.first_lsn;
+        last->next_offset = 0;
+    }
+    for (; last->next_lsn <= lsn; last->next_lsn++) {
+        size_t size = record_decode(frame->payload + last->next_offset,
+                                    frame->header.payload_length - last->next_offset, record);
         if (size == 0)
             return false;
-        offset += size;
+        last->next_offset += size;
     }
     return true;
 }
 
-static int find_in_log(struct reader *reader, struct lookup *lookup)
+/* Reads a record; its strings are valid until the next one is read. 0; -ENODATA: the log was
+ * shortened behind it; -errno, and said so. */
+static int read_record(struct reader *reader, uint64_t lsn, struct record *record)
 {
     struct florin *ledger = reader->ledger;
     struct log_fault fault = {0};
-    struct log_frame frame;
-    struct record record;
-    uint64_t durable = log_durable_lsn(ledger->log);
-    assert(lookup->lsn <= durable);
-    int error = log_reader_seek(reader->log, lookup->lsn, durable, &fault);
-    if (error == 0)
-        error = log_reader_next(reader->log, durable, &frame, &fault);
-    /* The log was shortened behind the hint: then a key file has the record's key by now. If that
-     * is another one, the files may still get the wanted key from another record. */
-    if (error == -ENODATA) {
-        error = find_in_files(reader, lookup);
-        if (error == 0 && !lookup->found.found)
-            note_other(lookup);
-        return error;
-    }
-    if (error == 0 && !record_of_frame(&frame, lookup->lsn, &record))
+    int error = read_frame(reader, lsn, &fault);
+    if (error == 0 && !record_of_frame(&reader->last, lsn, record))
         error = -EBADMSG;
-    if (error != 0) {
+    if (error != 0 && error != -ENODATA) {
         /* an I/O error comes without a place */
         const char *file = fault.file[0] != '\0' ? fault.file : "log";
         const char *reason = fault.reason[0] != '\0' ? fault.reason : strerror(-error);
         ledger_log(ledger,
                    "level=error event=lookup_failed file=%s/%s offset=%" PRIu64 " lsn=%" PRIu64
                    " errno=%d reason=\"%s\" advice=\"run florin verify\"",
-                   ledger->options.directory, file, fault.offset, lookup->lsn, -error, reason);
-        return error;
+                   ledger->options.directory, file, fault.offset, lsn, -error, reason);
     }
+    return error;
+}
+
+/* Whether a record is the one whose key is looked up; what was answered then. */
+static bool take_answer(const struct reader *reader, struct lookup *lookup,
+                        const struct record *record)
+{
+    const struct hash_secret *secret = &reader->ledger->secret;
+    struct key_answer *answer = &key_found(lookup)->answer;
     struct message_command message;
     message_get_command(lookup->message, &message);
-    lookup->found.found = shard_record_has_key(&record, &message.command);
-    if (lookup->found.found)
-        lookup->found.answer = key_answer_of_record(&ledger->secret, &record, lookup->lsn);
-    else
+    if (!lookup->is_reversal)
+        return shard_answer_of_record(secret, record, lookup->lsn, &message.command, answer);
+    return shard_record_is_reversal(record, &message.command,
+                                    (uint64_t)lookup->found.reversals + 1) &&
+           key_answer_of_reversal(secret, record, lookup->lsn, answer);
+}
+
+/* --- reversals ------------------------------------------------------------------------------- */
+
+/* Gives the waiting command the legs of the transaction that it reverses, turned round. */
+static void give_legs(struct lookup *lookup, const struct record *record)
+{
+    struct florin_leg legs[FLORIN_LEGS_MAX];
+    uint8_t bytes[LOOKUP_MESSAGE_BYTES];
+    struct message_command message;
+    memcpy(bytes, lookup->message, sizeof(bytes));
+    message_get_command(bytes, &message);
+    message.command.legs = legs;
+    message.command.leg_count = reversal_legs(record, legs);
+    message_put_command(lookup->message, &message.command, message.account_hash,
+                        message.submitted_ns);
+}
+
+/* Takes an earlier reversal off them. false: its legs are others. */
+static bool take_off(struct lookup *lookup, const struct record *record)
+{
+    uint8_t bytes[LOOKUP_MESSAGE_BYTES];
+    struct message_command message;
+    memcpy(bytes, lookup->message, sizeof(bytes));
+    message_get_command(bytes, &message);
+    if (!reversal_take_off(message.legs, message.command.leg_count, record))
+        return false;
+    message_put_command(lookup->message, &message.command, message.account_hash,
+                        message.submitted_ns);
+    lookup->found.reversals++;
+    lookup->found.reversed_minor += record->amount_minor;
+    return true;
+}
+
+/* An earlier reversal was found: the question is about the next one. */
+static int count_reversal(struct lookup *lookup, const struct record *record)
+{
+    if (!take_off(lookup, record))
+        return -EBADMSG;
+    lookup->found.next_reversal = (struct shard_key_found){0};
+    return 0;
+}
+
+static int find_in_log(struct reader *reader, struct lookup *lookup)
+{
+    struct shard_key_found *key = key_found(lookup);
+    struct record record;
+    int error = read_record(reader, lookup->lsn, &record);
+    /* The log was shortened behind the hint: then a key file has the record's key by now. If that
+     * is another one, the files may still get the wanted key from another record. */
+    if (error == -ENODATA) {
+        error = find_in_files(reader, lookup);
+        if (error == 0 && !key->found)
+            note_other(lookup);
+        return error;
+    }
+    if (error != 0)
+        return error;
+    key->found = take_answer(reader, lookup, &record);
+    if (!key->found)
         note_other(lookup);
+    else if (lookup->is_reversal)
+        return count_reversal(lookup, &record);
+    return 0;
+}
+
+/* The same, of one that a key file knows of. Its record is kept, because that of the transaction,
+ * which is older, is. */
+static int count_filed_reversal(struct reader *reader, struct lookup *lookup)
+{
+    struct record record;
+    int error = read_record(reader, lookup->found.next_reversal.answer.lsn, &record);
+    if (error == -ENODATA) {
+        lookup->found.target = SHARD_TARGET_NOT_FOUND;
+        lookup->found.next_reversal = (struct shard_key_found){0};
+        return 0;
+    }
+    return error == 0 ? count_reversal(lookup, &record) : error;
+}
+
+/* What the record is that the command names. One that retention has removed is none. */
+static int find_target(struct reader *reader, struct lookup *lookup)
+{
+    struct record record;
+    struct message_command message;
+    int error = read_record(reader, lookup->lsn, &record);
+    if (error == -ENODATA) {
+        lookup->found.target = SHARD_TARGET_NOT_FOUND;
+        return 0;
+    }
+    if (error != 0)
+        return error;
+    message_get_command(lookup->message, &message);
+    lookup->found.target = shard_target_of_record(&record, &message.command);
+    if (lookup->found.target == SHARD_TARGET_REVERSIBLE && message.command.kind == FLORIN_REVERSE)
+        give_legs(lookup, &record);
     return 0;
 }
 
 static void do_job(struct reader *reader, struct lookup *lookup)
 {
     assert(lookup->state == LOOKUP_READING);
+    if (lookup->kind == SHARD_LOOKUP_TARGET) {
+        lookup->error = find_target(reader, lookup);
+        count(&reader->records);
+        return;
+    }
+    struct shard_key_found *key = key_found(lookup);
+    uint32_t reversals = lookup->found.reversals;
     bool in_log = lookup->kind == SHARD_LOOKUP_RECORD;
     lookup->error = in_log ? find_in_log(reader, lookup) : find_in_files(reader, lookup);
     if (!in_log && lookup->error == 0)
-        lookup->found.files_have_not = !lookup->found.found;
+        key->files_have_not = !key->found;
     count(in_log ? &reader->records : &reader->files);
-    if (lookup->error == 0 && !lookup->found.found)
+    if (lookup->error == 0 && !key->found && lookup->found.reversals == reversals)
         count(&reader->in_vain);
+    if (lookup->error == 0 && key->found && lookup->is_reversal)
+        lookup->error = count_filed_reversal(reader, lookup);
 }
 
 /* --- the queue ------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "history.h"
 #include "keeper.h"
 #include "key_archive.h"
 #include "ledger_state.h"
@@ -439,6 +440,8 @@ static int start_background(struct recovery *recovery, const struct log_report *
     struct florin *ledger = recovery->ledger;
     recovery->start.log_bytes = report->bytes;
     int error = reader_create(ledger, !ledger->single_thread, &ledger->reader);
+    if (error == 0)
+        error = history_create(ledger, !ledger->single_thread, &ledger->history);
     return error != 0 ? error : keeper_create(ledger, &recovery->start, &ledger->keeper);
 }
 

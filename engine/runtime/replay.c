@@ -1,7 +1,8 @@
 /* replay.c - chunks of records and images, walked by one replayer a shard.
  *
- * Guarantees: records of one account are applied in the order of the log; the fault that is
- * reported is the one with the lowest LSN of those that were met. Must not know: files.
+ * Guarantees: records of one account are applied in the order of the log, and legs in their order
+ * in the record, each by the shard that has its account; the fault that is reported is the one with
+ * the lowest LSN of those that were met. Must not know: files.
  */
 #include "replay.h"
 
@@ -59,6 +60,8 @@ struct replay_item {
         struct record record;
         struct account_image image;
     };
+    struct record_leg leg;
+    bool is_leg; /* `leg` of `record` is to be applied, not the record's own account */
     uint64_t hash;
     uint64_t lsn;
 };
@@ -92,7 +95,14 @@ static void prefetch_record(const struct shard *shard, const struct replay_item 
                                    .key = record->key,
                                    .key_length = record->key_length};
     shard_prefetch(shard, item->hash);
-    shard_prefetch_key(shard, &named);
+    if (!item->is_leg)
+        shard_prefetch_key(shard, &named);
+}
+
+static enum shard_replay apply_item(struct shard *shard, const struct replay_item *item)
+{
+    return item->is_leg ? shard_replay_leg(shard, &item->record, &item->leg, item->hash, item->lsn)
+                        : shard_replay(shard, &item->record, item->hash, item->lsn);
 }
 
 /* Applies a window; false: a record does not fit. */
@@ -103,8 +113,7 @@ static bool apply_records(struct replayer *replayer, const struct replay_item *i
     for (unsigned i = 0; i < count; i++)
         shard_prefetch_account(shard, items[i].hash);
     for (unsigned i = 0; i < count; i++) {
-        enum shard_replay replay =
-            shard_replay(shard, &items[i].record, items[i].hash, items[i].lsn);
+        enum shard_replay replay = apply_item(shard, &items[i]);
         if (replay != SHARD_REPLAY_APPLIED && replay != SHARD_REPLAY_OLDER) {
             note_fault(replayer->replay,
                        (struct replay_fault){.replay = replay, .lsn = items[i].lsn});
@@ -114,33 +123,70 @@ static bool apply_records(struct replayer *replayer, const struct replay_item *i
     return true;
 }
 
+struct replay_window {
+    struct replay_item items[REPLAY_WINDOW];
+    unsigned count;
+};
+
+/* Puts the item behind those of the window into it, when its account is this replayer's; applies a
+ * full window. false: a record does not fit. */
+static bool take_item(struct replayer *replayer, struct replay_window *window)
+{
+    struct replay_item *item = &window->items[window->count];
+    const struct florin *ledger = replayer->replay->ledger;
+    const char *id = item->is_leg ? item->leg.id : item->record.id;
+    size_t id_length = item->is_leg ? item->leg.id_length : item->record.id_length;
+
+    item->hash = hash_account(&ledger->secret, id, id_length);
+    if (ledger_owner(ledger, item->hash) != replayer->worker->number)
+        return true;
+    prefetch_record(&replayer->worker->shard, item);
+    if (++window->count < REPLAY_WINDOW)
+        return true;
+    window->count = 0;
+    return apply_records(replayer, window->items, REPLAY_WINDOW);
+}
+
+/* The record that was decoded into the item behind those of the window: its own account, and each
+ * of its legs. */
+static bool take_record(struct replayer *replayer, struct replay_window *window, uint64_t lsn)
+{
+    /* Whatever takes its place below is of the same record. */
+    struct replay_item *own = &window->items[window->count];
+    const uint8_t *at = own->record.leg_bytes;
+
+    own->is_leg = false;
+    own->lsn = lsn;
+    bool fits = take_item(replayer, window);
+    for (uint8_t i = 0; i < own->record.leg_count && fits; i++) {
+        struct replay_item *item = &window->items[window->count];
+        if (item != own)
+            item->record = own->record;
+        at = record_next_leg(at, &item->leg);
+        item->is_leg = true;
+        item->lsn = lsn;
+        fits = take_item(replayer, window);
+    }
+    return fits;
+}
+
 static void walk_records(struct replayer *replayer, const struct chunk *chunk)
 {
-    const struct florin *ledger = replayer->replay->ledger;
-    struct replay_item window[REPLAY_WINDOW];
-    unsigned count = 0;
+    struct replay_window window;
     size_t offset = 0;
+    window.count = 0;
     for (uint64_t lsn = chunk->first_lsn; lsn < chunk->next_lsn; lsn++) {
-        struct replay_item *item = &window[count];
-        size_t size =
-            record_decode(chunk->bytes + offset, chunk->byte_count - offset, &item->record);
+        size_t size = record_decode(chunk->bytes + offset, chunk->byte_count - offset,
+                                    &window.items[window.count].record);
         if (size == 0) {
             note_undecodable(replayer->replay, lsn);
             return;
         }
         offset += size;
-        item->hash = hash_account(&ledger->secret, item->record.id, item->record.id_length);
-        if (ledger_owner(ledger, item->hash) != replayer->worker->number)
-            continue;
-        item->lsn = lsn;
-        prefetch_record(&replayer->worker->shard, item);
-        if (++count == REPLAY_WINDOW) {
-            if (!apply_records(replayer, window, count))
-                return;
-            count = 0;
-        }
+        if (!take_record(replayer, &window, lsn))
+            return;
     }
-    if (apply_records(replayer, window, count) && offset != chunk->byte_count)
+    if (apply_records(replayer, window.items, window.count) && offset != chunk->byte_count)
         note_undecodable(replayer->replay, chunk->next_lsn);
 }
 

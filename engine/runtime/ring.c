@@ -41,6 +41,12 @@ static bool has_room(struct ring *ring, uint64_t need)
     return ring->tail_private + need - ring->head_seen <= ring->capacity;
 }
 
+bool ring_has_ample_room(struct ring *ring, size_t length)
+{
+    /* the message, what may be lost where the ring wraps, and the quarter */
+    return has_room(ring, 2 * ring_message_bytes(length) + ring->capacity / 4);
+}
+
 void *ring_reserve(struct ring *ring, size_t length)
 {
     uint64_t need = ring_message_bytes(length);

@@ -55,6 +55,9 @@ void ring_init(struct ring *ring, uint8_t *bytes, size_t capacity);
 /* Room for one message, to be filled before ring_publish(). NULL: full. Thread: the producer. */
 void *ring_reserve(struct ring *ring, size_t length);
 
+/* Whether a message of `length` would leave a quarter of the ring free. Thread: the producer. */
+bool ring_has_ample_room(struct ring *ring, size_t length);
+
 /* Lets the consumer see what was reserved. true: there was something new. Thread: the producer. */
 bool ring_publish(struct ring *ring);
 

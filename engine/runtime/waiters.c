@@ -4,12 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/core/shard.h"
 
 static const struct waiter_list empty_list = {.head = WAITER_NONE, .tail = WAITER_NONE};
 static const struct waiter_batch empty_batch = {
     .list = {.head = WAITER_NONE, .tail = WAITER_NONE},
+    .notes = {.head = WAITER_NONE, .tail = WAITER_NONE},
     .answered = WAITER_NONE,
 };
 
@@ -18,7 +20,10 @@ int waiters_init(struct waiters *waiters)
     *waiters = (struct waiters){.staging = empty_batch, .done = empty_list};
     waiters->pool = calloc(FLORIN_WAITERS_MAX, sizeof *waiters->pool);
     waiters->batches = calloc(WAITERS_BATCHES_MAX, sizeof *waiters->batches);
-    if (waiters->pool == NULL || waiters->batches == NULL) {
+    waiters->texts = calloc(FLORIN_WAITERS_MAX, FLORIN_METADATA_MAX);
+    waiters->versions = calloc(WAITERS_VERSIONS, sizeof *waiters->versions);
+    if (waiters->pool == NULL || waiters->batches == NULL || waiters->texts == NULL ||
+        waiters->versions == NULL) {
         waiters_deinit(waiters);
         return -ENOMEM;
     }
@@ -31,8 +36,23 @@ void waiters_deinit(struct waiters *waiters)
 {
     free(waiters->pool);
     free(waiters->batches);
+    free(waiters->texts);
+    waiters->texts = NULL;
+    free(waiters->versions);
     waiters->pool = NULL;
     waiters->batches = NULL;
+    waiters->versions = NULL;
+}
+
+void waiters_keep_metadata(struct waiters *waiters, int32_t number)
+{
+    struct florin_result *result = &waiters->pool[number].result;
+    char *text = waiters->texts + (size_t)number * FLORIN_METADATA_MAX;
+    if (result->metadata_length == 0)
+        return;
+    assert(result->metadata_length <= FLORIN_METADATA_MAX);
+    memcpy(text, result->metadata, result->metadata_length);
+    result->metadata = text;
 }
 
 int32_t waiters_take(struct waiters *waiters)
@@ -78,6 +98,7 @@ int32_t waiter_list_pop(struct waiters *waiters, struct waiter_list *list)
 static void append_unanswered(struct waiters *waiters, struct waiter_batch *batch, int32_t number)
 {
     waiters->pool[number].answered = false;
+    waiters->versions_known = false;
     waiter_list_append(waiters, &batch->list, number);
     waiters->unanswered++;
 }
@@ -112,13 +133,53 @@ void waiters_seal(struct waiters *waiters, uint64_t first_lsn, uint64_t last_lsn
     waiters->staging = empty_batch;
 }
 
-void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn)
+/* The batch that becomes durable with a record, or with a younger one. */
+static struct waiter_batch *batch_of(struct waiters *waiters, uint64_t lsn, uint64_t deadline_ns)
 {
     uint32_t place = 0;
     while (place < waiters->batch_count && batch_at(waiters, place)->last_lsn < lsn)
         place++;
-    assert(place < waiters->batch_count); /* a record that is not durable stands in a batch */
-    append_unanswered(waiters, batch_at(waiters, place), number);
+    if (place < waiters->batch_count)
+        return batch_at(waiters, place);
+    /* A record of another worker, younger than all that this one has handed over. */
+    waiters->foreign_lsn = lsn;
+    if (!waiters_can_seal(waiters)) {
+        struct waiter_batch *newest = batch_at(waiters, waiters->batch_count - 1);
+        newest->last_lsn = lsn;
+        return newest;
+    }
+    struct waiter_batch *batch = batch_at(waiters, waiters->batch_count++);
+    *batch = empty_batch;
+    batch->last_lsn = lsn;
+    batch->deadline_ns = deadline_ns;
+    return batch;
+}
+
+void waiters_join(struct waiters *waiters, int32_t number, uint64_t lsn, uint64_t deadline_ns)
+{
+    struct waiter_batch *batch = batch_of(waiters, lsn, deadline_ns);
+    /* So far nobody waits for it: its records are of holds whose time was over. */
+    if (batch->list.head == WAITER_NONE)
+        batch->deadline_ns = deadline_ns;
+    append_unanswered(waiters, batch, number);
+}
+
+void waiters_note(struct waiters *waiters, uint32_t promised, uint32_t account_slot,
+                  uint64_t version, uint8_t raised, uint64_t lsn, uint64_t deadline_ns)
+{
+    bool is_staged = (lsn & SHARD_LSN_PROVISIONAL) != 0;
+    if (!waiters_have_room(waiters, promised, WAITERS_NOTE_RESERVE))
+        return;
+    int32_t number = waiters_take(waiters);
+    struct waiter *note = waiters_at(waiters, number);
+    note->result = (struct florin_result){.status = FLORIN_APPLIED, .version = version};
+    note->account_slot = account_slot;
+    note->raised = raised;
+    note->staged = true;
+    struct waiter_batch *batch =
+        is_staged ? &waiters->staging : batch_of(waiters, lsn, deadline_ns);
+    waiters->versions_known = false;
+    waiter_list_append(waiters, &batch->notes, number);
 }
 
 bool waiters_have_durable(const struct waiters *waiters, uint64_t durable_lsn)
@@ -136,11 +197,17 @@ int32_t waiters_pop_durable(struct waiters *waiters, uint64_t durable_lsn)
             int32_t number = waiter_list_pop(waiters, &oldest->list);
             if (number == WAITER_NONE)
                 break;
+            waiters->versions_known = false;
             if (!waiters->pool[number].answered) {
                 waiters->unanswered--;
                 return number;
             }
             waiters_give_back(waiters, number);
+        }
+        int32_t note;
+        while ((note = waiter_list_pop(waiters, &oldest->notes)) != WAITER_NONE) {
+            waiters->versions_known = false;
+            waiters_give_back(waiters, note);
         }
         waiters->batch_first = (waiters->batch_first + 1) % WAITERS_BATCHES_MAX;
         waiters->batch_count--;
@@ -192,23 +259,57 @@ uint64_t waiters_next_deadline(const struct waiters *waiters)
     return waiters->staging.deadline_ns;
 }
 
-/* Lowers *version to the one before the oldest applied record of the account in the list. */
-static void lower_version(const struct waiters *waiters, const struct waiter_list *list,
-                          uint32_t account_slot, uint64_t *version)
+/* The account's entry, or the free one where it belongs. */
+static struct waiter_version *find_version(const struct waiters *waiters, uint32_t account_slot)
+{
+    uint32_t place = account_slot * UINT32_C(2654435769) % WAITERS_VERSIONS;
+    struct waiter_version *entry = &waiters->versions[place];
+    while (entry->generation == waiters->versions_generation &&
+           entry->account_slot != account_slot) {
+        place = (place + 1) % WAITERS_VERSIONS;
+        entry = &waiters->versions[place];
+    }
+    return entry;
+}
+
+static void note_versions(struct waiters *waiters, const struct waiter_list *list)
 {
     for (int32_t i = list->head; i != WAITER_NONE; i = waiters->pool[i].next) {
         const struct waiter *waiter = &waiters->pool[i];
-        if (waiter->account_slot == account_slot && waiter->staged &&
-            waiter->result.status == FLORIN_APPLIED && waiter->result.version <= *version)
-            *version = waiter->result.version - 1;
+        if (!waiter->staged || waiter->result.status != FLORIN_APPLIED)
+            continue;
+        struct waiter_version *entry = find_version(waiters, waiter->account_slot);
+        uint64_t version = waiter->result.version - waiter->raised;
+        if (entry->generation == waiters->versions_generation && entry->version <= version)
+            continue;
+        *entry = (struct waiter_version){.account_slot = waiter->account_slot,
+                                         .generation = waiters->versions_generation,
+                                         .version = version};
     }
 }
 
-uint64_t waiters_durable_version(const struct waiters *waiters, uint32_t account_slot,
-                                 uint64_t version)
+static void learn_versions(struct waiters *waiters)
 {
-    for (uint32_t place = 0; place < waiters->batch_count; place++)
-        lower_version(waiters, &batch_at(waiters, place)->list, account_slot, &version);
-    lower_version(waiters, &waiters->staging.list, account_slot, &version);
-    return version;
+    waiters->versions_generation++;
+    if (waiters->versions_generation == 0) {
+        /* so old that entries of the generation may be left */
+        memset(waiters->versions, 0, WAITERS_VERSIONS * sizeof *waiters->versions);
+        waiters->versions_generation = 1;
+    }
+    for (uint32_t place = 0; place < waiters->batch_count; place++) {
+        note_versions(waiters, &batch_at(waiters, place)->list);
+        note_versions(waiters, &batch_at(waiters, place)->notes);
+    }
+    note_versions(waiters, &waiters->staging.list);
+    note_versions(waiters, &waiters->staging.notes);
+    waiters->versions_known = true;
+}
+
+uint64_t waiters_durable_version(struct waiters *waiters, uint32_t account_slot, uint64_t version)
+{
+    if (!waiters->versions_known)
+        learn_versions(waiters);
+    const struct waiter_version *entry = find_version(waiters, account_slot);
+    bool waits = entry->generation == waiters->versions_generation;
+    return waits && entry->version < version ? entry->version : version;
 }

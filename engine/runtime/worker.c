@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "history.h"
 #include "keeper.h"
 #include "ledger_state.h"
 #include "message.h"
@@ -23,9 +24,6 @@
 #include "worker_internal.h"
 
 enum {
-    /* Commands whose tables are prefetched together: covers a memory latency of ~100 ns with
-     * some ten misses under way. */
-    WORKER_WINDOW = 16,
     /* Commands taken from one endpoint a round, so that completions are seen every
      * half millisecond under full load. */
     WORKER_TAKE_MAX = 1024,
@@ -33,7 +31,7 @@ enum {
     WORKER_RETRY_MS = 10,
 };
 
-static void assert_owner(const struct worker *worker)
+void worker_assert_owner(const struct worker *worker)
 {
     assert(worker->attached);
     assert(pthread_equal(worker->thread, pthread_self()));
@@ -48,8 +46,7 @@ static int reserve(struct worker *worker, struct log_reservation *reservation)
                        reservation);
 }
 
-/* Hands the stage to the log. false: there is no room now; it stays staged. */
-static bool hand_over(struct worker *worker)
+bool worker_hand_over(struct worker *worker)
 {
     struct shard_stage *stage = &worker->shard.stage;
     if (stage->record_count == 0)
@@ -66,6 +63,7 @@ static bool hand_over(struct worker *worker)
     if (error != 0)
         return false;
     shard_seal(&worker->shard, reservation.first_lsn);
+    coordinator_seal(&worker->coordinator, reservation.first_lsn);
     log_publish(worker->ledger->log, &reservation, stage->bytes);
     waiters_seal(&worker->waiters, reservation.first_lsn,
                  reservation.first_lsn + stage->record_count - 1);
@@ -84,7 +82,7 @@ static void commit(struct worker *worker)
 
 static void feed_log(struct worker *worker)
 {
-    hand_over(worker);
+    worker_hand_over(worker);
     if (worker->commit_owed)
         commit(worker);
 }
@@ -103,6 +101,8 @@ static void complete_commit(struct worker *worker)
     commit(worker);
     workers |= atomic_exchange(&worker->ledger->blocked_workers, 0);
     ledger_wake(worker->ledger, workers & ~(UINT64_C(1) << worker->number));
+    /* one look at a flag, unless a follower of the log sleeps */
+    inbox_wake(&worker->ledger->followers);
 }
 
 static void commit_idle_mark(struct worker *worker)
@@ -134,9 +134,22 @@ static bool waiters_room(const struct worker *worker)
 
 static bool stage_room(const struct worker *worker)
 {
-    const struct shard_stage *stage = &worker->shard.stage;
-    return stage->byte_count + WORKER_WINDOW * FLORIN_RECORD_MAX <= SHARD_STAGE_BYTES_MAX &&
-           stage->record_count + WORKER_WINDOW <= SHARD_STAGE_RECORDS_MAX;
+    return shard_stage_has_room_for(&worker->shard, WORKER_WINDOW);
+}
+
+bool worker_has_room_for_postings(const struct worker *worker, uint32_t count)
+{
+    return coordinator_has_room(&worker->coordinator, worker->lookups.posting_count + count);
+}
+
+/* Room for a window of commands, those included that cannot be executed at once. What other threads
+ * send stays in their rings without it, as it does while many have to be looked up: refused, a
+ * batch that is sent again would fail where it should get its first answers. */
+static bool window_room(const struct worker *worker)
+{
+    return stage_room(worker) && waiters_room(worker) &&
+           worker_has_room_for_postings(worker, WORKER_WINDOW) &&
+           lookups_have_ample_room(&worker->lookups, WORKER_WINDOW);
 }
 
 /* Room for a window of commands, if need be by handing over what is staged. */
@@ -144,7 +157,7 @@ static bool make_room(struct worker *worker)
 {
     if (!stage_room(worker))
         feed_log(worker);
-    return stage_room(worker) && waiters_room(worker);
+    return window_room(worker);
 }
 
 /* Takes up to a window of commands from a ring; returns how many. */
@@ -266,58 +279,41 @@ static void publish_statistics(struct worker *worker)
     atomic_store_explicit(&worker->hops_now, worker->hops, memory_order_relaxed);
 }
 
+/* When the log has failed, postings whose records it did not take keep their accounts for ever, and
+ * claims go on standing in line for these; nobody waits for them. */
 static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
-           worker->lookups.count == 0 && worker->self->outstanding == 0 && !worker->committing &&
-           (worker->shard.stage.record_count == 0 || log_failed(worker->ledger->log) != 0);
-}
-
-enum florin_status worker_submit(struct worker *worker, const struct florin_command *command)
-{
-    assert_owner(worker);
-    struct florin *ledger = worker->ledger;
-    enum ledger_state state = ledger_state(ledger);
-    assert(state != LEDGER_RECOVERING);
-    if (state != LEDGER_READY)
-        return FLORIN_NOT_COMMITTED;
-    if (!waiters_have_room(&worker->waiters, worker->self->outstanding, 1))
-        return FLORIN_QUEUE_FULL;
-
-    uint64_t hash = hash_account(&ledger->secret, command->account, command->account_length);
-    unsigned owner = ledger_owner(ledger, hash);
-    uint64_t now_ns = clock_monotonic_ns();
-    if (owner != worker->number) {
-        if (!endpoint_send(worker->self, owner, command, hash, now_ns))
-            return FLORIN_QUEUE_FULL;
-        worker->hops++;
-        return FLORIN_APPLIED;
-    }
-    if (!shard_stage_has_room(&worker->shard) && !hand_over(worker))
-        return FLORIN_QUEUE_FULL;
-    worker_execute(worker, command, hash, worker->number, clock_wall_ns(),
-                   now_ns + ledger->commit_timeout_ns);
-    return FLORIN_APPLIED;
+           worker->lookups.count == worker->lookups.claim_count &&
+           worker->history_outstanding == 0 && worker->self->outstanding == 0 &&
+           !worker->committing &&
+           (log_failed(worker->ledger->log) != 0 ||
+            (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
+             worker->participant.count == 0));
 }
 
 void worker_round(struct worker *worker)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     inbox_sleep_end(&worker->inbox);
     struct florin *ledger = worker->ledger;
     enum ledger_state state = ledger_state(ledger);
     worker->round_state = state;
     if (state == LEDGER_RECOVERING)
         return;
-    hand_over(worker);
+    worker_hand_over(worker);
     complete_commit(worker);
     if (log_failed(ledger->log) != 0)
         ledger_fail(ledger);
     worker_deliver_durable(worker);
     take_answers(worker);
+    worker_take_postings(worker);
     worker_serve_lookups(worker);
+    worker_expire_holds(worker);
     take_requests(worker);
+    worker_serve_postings(worker);
     feed_log(worker);
+    worker_serve_postings(worker); /* what is sealed now can be told */
     keeper_serve(worker);
     if (atomic_exchange(&ledger->commit_wanted, false))
         commit(worker);
@@ -331,7 +327,7 @@ void worker_round(struct worker *worker)
     publish_statistics(worker);
     bool ended = state != LEDGER_READY && has_nothing_under_way(worker);
     /* the others may be asleep, waiting for the last one to be idle */
-    if (ended && !atomic_exchange(&worker->idle, true))
+    if (atomic_exchange(&worker->idle, ended) != ended && ended)
         ledger_wake(ledger, UINT64_MAX);
 }
 
@@ -360,31 +356,46 @@ static int milliseconds_until(uint64_t deadline_ns, uint64_t now_ns)
 
 int worker_wait_ms(struct worker *worker)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     inbox_sleep_begin(&worker->inbox);
     enum ledger_state state = ledger_state(worker->ledger);
     if (state != worker->round_state)
         return 0; /* who changed it may have found this worker awake */
     if (state == LEDGER_RECOVERING)
         return -1;
+    /* whose commit we wait for does not know of us; say so, then look again */
+    if (waiters_wait_for_others(&worker->waiters, log_durable_lsn(worker->ledger->log)))
+        atomic_fetch_or(&worker->ledger->blocked_workers, UINT64_C(1) << worker->number);
     /* another worker may have completed our commit while we were awake */
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
-    bool stuck = !stage_room(worker) || !waiters_room(worker);
-    if (keeper_wants(worker))
+    bool stuck = !window_room(worker);
+    if (keeper_wants(worker) || history_has_finished(worker))
         return 0;
+    /* these need no room */
+    if (worker_has_postings_to_take(worker))
+        return 0;
+    if (worker->line_moves || coordinator_next_ready(&worker->coordinator) != COORDINATOR_NONE)
+        return stage_room(worker) ? 0 : WORKER_RETRY_MS; /* these have their places elsewhere */
     if (worker->waiters.done.head != WAITER_NONE || (has_messages(worker) && !stuck) ||
         atomic_load(&worker->ledger->commit_wanted))
         return 0;
     uint64_t lookup_ns = worker_next_lookup_ns(worker);
     if (lookup_ns == 0)
         return 0;
-    if (worker->shard.stage.record_count > 0 || stuck)
+    if (worker->shard.stage.record_count > 0 || stuck || worker_has_postings_to_send(worker))
         return WORKER_RETRY_MS;
     uint64_t deadline_ns = waiters_next_deadline(&worker->waiters);
+    uint64_t expiry_ns = state == LEDGER_READY ? worker_next_expiry_ns(worker) : UINT64_MAX;
+    if (expiry_ns < deadline_ns)
+        deadline_ns = expiry_ns;
     if (lookup_ns < deadline_ns)
         deadline_ns = lookup_ns;
-    bool mark_wanted = worker->mark_wanted && state == LEDGER_READY;
+    uint64_t posting_ns = worker_next_posting_ns(worker);
+    if (posting_ns < deadline_ns)
+        deadline_ns = posting_ns;
+    /* the end of a commit under way comes by the channel */
+    bool mark_wanted = worker->mark_wanted && !worker->committing && state == LEDGER_READY;
     if (mark_wanted && worker->committed_ns + LOG_IDLE_MARK_NS < deadline_ns)
         deadline_ns = worker->committed_ns + LOG_IDLE_MARK_NS;
     if (deadline_ns == UINT64_MAX)
@@ -394,7 +405,7 @@ int worker_wait_ms(struct worker *worker)
 
 size_t worker_reap(struct worker *worker, struct florin_result *results, size_t count)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     size_t reaped = 0;
     while (reaped < count) {
         int32_t number = waiter_list_pop(&worker->waiters, &worker->waiters.done);
@@ -418,7 +429,7 @@ bool worker_is_idle(const struct worker *worker)
 
 uint64_t worker_durable_version(struct worker *worker, const char *account, size_t account_length)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     if (ledger_state(worker->ledger) == LEDGER_RECOVERING ||
         !florin_account_id_is_valid(account, account_length))
         return 0;
@@ -446,7 +457,7 @@ int worker_attach(struct worker *worker)
 
 void worker_detach(struct worker *worker)
 {
-    assert_owner(worker);
+    worker_assert_owner(worker);
     /* the log must learn how our last write ended, before the channel goes */
     while (worker->committing) {
         struct pollfd ended = {.fd = worker_channel_descriptor(worker), .events = POLLIN};

@@ -55,6 +55,15 @@ int worker_wait_ms(struct worker *worker);
 __attribute__((warn_unused_result)) enum florin_status
 worker_submit(struct worker *worker, const struct florin_command *command);
 
+/* The same for many at once: submits them in order and returns how many were accepted; *status says
+ * why the next one was not (APPLIED: all were). Faster than one by one: what they read is fetched
+ * together. A quarter of each queue stays free for worker_submit(), so that work in bulk does not
+ * shut out others: QUEUE_FULL comes earlier. */
+__attribute__((warn_unused_result)) size_t worker_submit_many(struct worker *worker,
+                                                              const struct florin_command *commands,
+                                                              size_t count,
+                                                              enum florin_status *status);
+
 void worker_round(struct worker *worker);
 
 /* Results of worker_submit() of this worker; metadata is valid until the next worker_round(). */

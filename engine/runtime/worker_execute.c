@@ -77,6 +77,8 @@ static struct florin_result expired_result(struct worker *worker, const struct w
     result.balance_minor = 0;
     result.transaction_id = 0;
     result.replayed = false;
+    result.metadata = NULL; /* the waiter keeps the text, and its place may be taken before */
+    result.metadata_length = 0;
     return result;
 }
 
@@ -96,9 +98,12 @@ static void deliver_undecided(struct worker *worker, const struct lookup *lookup
     struct message_command message;
     message_get_command(lookup->message, &message);
     const struct florin_command *command = &message.command;
+    /* The key of a command that asks for reversals is known to be new; a read has none. */
+    bool asks_for_key = !lookup->is_reversal && command->kind != FLORIN_READ_REVERSAL &&
+                        (lookup->kind == SHARD_LOOKUP_RECORD || lookup->kind == SHARD_LOOKUP_FILES);
     waiters_at(&worker->waiters, lookup->waiter)->result = (struct florin_result){
         .user_data = command->user_data,
-        .status = lookup->kind == SHARD_LOOKUP_NONE ? FLORIN_NOT_COMMITTED : FLORIN_COMMIT_UNKNOWN,
+        .status = asks_for_key ? FLORIN_COMMIT_UNKNOWN : FLORIN_NOT_COMMITTED,
         .kind = command->kind,
         .version = worker_durable_version(worker, command->account, command->account_length),
     };
@@ -131,6 +136,8 @@ void worker_deliver_expired(struct worker *worker, uint64_t now_ns)
 {
     if (worker->lookups.count > 0)
         expire_lookups(worker, now_ns);
+    if (worker->coordinator.count > 0)
+        worker_expire_postings(worker, now_ns);
     if (waiters_next_deadline(&worker->waiters) > now_ns)
         return;
     /* places promised to answers of other workers stay free */
@@ -156,21 +163,29 @@ static void execute(struct worker *worker, const struct florin_command *command,
     shard_execute(&worker->shard, command, account_hash, wall_ns, found, answer);
 }
 
-/* What was executed waits for its records, or is delivered. */
-static void settle(struct worker *worker, int32_t number, unsigned endpoint,
-                   const struct shard_answer *answer, uint64_t deadline_ns)
+void worker_settle(struct worker *worker, int32_t number, const struct shard_answer *answer,
+                   uint64_t deadline_ns)
 {
     struct waiter *waiter = waiters_at(&worker->waiters, number);
     waiter->result = answer->result;
+    waiters_keep_metadata(&worker->waiters, number);
     waiter->account_slot = answer->account_slot;
     waiter->staged = answer->staged;
-    waiter->endpoint = (uint16_t)endpoint;
+    waiter->raised = answer->raised;
     if (answer->wait_lsn & SHARD_LSN_PROVISIONAL)
         waiters_stage(&worker->waiters, number, deadline_ns);
     else if (answer->wait_lsn > log_durable_lsn(worker->ledger->log))
-        waiters_join(&worker->waiters, number, answer->wait_lsn);
+        waiters_join(&worker->waiters, number, answer->wait_lsn, deadline_ns);
     else
         deliver(worker, number);
+}
+
+static void settle_executed(struct worker *worker, const struct florin_command *command,
+                            int32_t number, const struct shard_answer *answer, uint64_t deadline_ns)
+{
+    if (posting_is(command->kind) && answer->staged && answer->result.status == FLORIN_APPLIED)
+        worker_note_others(worker, worker->shard.posting, answer->wait_lsn, deadline_ns);
+    worker_settle(worker, number, answer, deadline_ns);
 }
 
 static void read_lookup(struct worker *worker, struct lookup *lookup)
@@ -184,27 +199,52 @@ static void read_lookup(struct worker *worker, struct lookup *lookup)
 static void want_lookup(struct worker *worker, struct lookup *lookup,
                         const struct shard_answer *answer)
 {
+    uint64_t durable_lsn = log_durable_lsn(worker->ledger->log);
     lookup->kind = answer->lookup;
     lookup->lsn = answer->lookup_lsn;
     lookup->digest = answer->lookup_digest;
-    lookup->state = LOOKUP_UNDURABLE;
-    if (lookup->kind == SHARD_LOOKUP_FILES || lookup->lsn <= log_durable_lsn(worker->ledger->log))
+    lookup->is_reversal = answer->lookup_is_reversal;
+    lookup->filters_to_lsn = worker->shard.key_filters->to_lsn;
+    switch (answer->lookup) {
+    case SHARD_LOOKUP_FILES:
         read_lookup(worker, lookup);
+        return;
+    case SHARD_LOOKUP_RECORD:
+        lookup->state = LOOKUP_UNDURABLE;
+        if (lookup->lsn <= durable_lsn)
+            read_lookup(worker, lookup);
+        return;
+    case SHARD_LOOKUP_TARGET:
+        lookup->state = LOOKUP_WAITING;
+        if (lookup->lsn <= durable_lsn)
+            read_lookup(worker, lookup);
+        else
+            lookup->found.target = SHARD_TARGET_NOT_FOUND; /* nobody can have seen it as an id */
+        return;
+    case SHARD_LOOKUP_CLAIM:
+        lookup->kind = SHARD_LOOKUP_NONE;
+        lookup->state = LOOKUP_CLAIMED;
+        return;
+    case SHARD_LOOKUP_NONE:
+    case SHARD_LOOKUP_SHARDS:
+        break;
+    }
+    assert(false && "something to wait for");
 }
 
 /* NULL: no place; the command was answered. */
 static struct lookup *wait_in_line(struct worker *worker, const struct florin_command *command,
-                                   uint64_t account_hash, unsigned endpoint, int32_t number,
-                                   uint64_t deadline_ns)
+                                   uint64_t account_hash, int32_t number, uint64_t deadline_ns)
 {
-    waiters_at(&worker->waiters, number)->endpoint = (uint16_t)endpoint;
-    struct lookup *lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
+    struct lookup *lookup = NULL;
+    if (!posting_is(command->kind) || worker_has_room_for_postings(worker, 1))
+        lookup = lookups_add(&worker->lookups, command, account_hash, deadline_ns);
     if (lookup == NULL) {
         deliver_queue_full(worker, number, command);
         return NULL;
     }
     lookup->waiter = number;
-    lookup->endpoint = (uint16_t)endpoint;
+    worker->line_moves = true;
     return lookup;
 }
 
@@ -214,20 +254,37 @@ void worker_execute(struct worker *worker, const struct florin_command *command,
 {
     int32_t number = waiters_take(&worker->waiters);
     assert(number != WAITER_NONE);
-    if (lookups_stand_before(&worker->lookups, account_hash)) {
-        (void)wait_in_line(worker, command, account_hash, endpoint, number, deadline_ns);
+    waiters_at(&worker->waiters, number)->endpoint = (uint16_t)endpoint;
+    /* a window of large postings can fill the stage */
+    if (lookups_stand_before(&worker->lookups, account_hash) ||
+        !shard_stage_has_room(&worker->shard)) {
+        (void)wait_in_line(worker, command, account_hash, number, deadline_ns);
         return;
     }
     struct shard_answer answer;
     execute(worker, command, account_hash, wall_ns, NULL, &answer);
     if (answer.lookup == SHARD_LOOKUP_NONE) {
-        settle(worker, number, endpoint, &answer, deadline_ns);
+        settle_executed(worker, command, number, &answer, deadline_ns);
         return;
     }
-    struct lookup *lookup =
-        wait_in_line(worker, command, account_hash, endpoint, number, deadline_ns);
+    if (answer.lookup == SHARD_LOOKUP_SHARDS) {
+        if (worker_has_room_for_postings(worker, 1))
+            worker_begin_posting(worker, command, NULL, number, deadline_ns);
+        else
+            deliver_queue_full(worker, number, command);
+        return;
+    }
+    struct lookup *lookup = wait_in_line(worker, command, account_hash, number, deadline_ns);
     if (lookup != NULL)
         want_lookup(worker, lookup, &answer);
+}
+
+void worker_execute_again(struct worker *worker, const struct florin_command *command,
+                          int32_t number, uint64_t deadline_ns)
+{
+    uint64_t hash =
+        hash_account(&worker->ledger->secret, command->account, command->account_length);
+    (void)wait_in_line(worker, command, hash, number, deadline_ns);
 }
 
 /* --- look-ups ------------------------------------------------------------------------------- */
@@ -247,13 +304,21 @@ static bool execute_again(struct worker *worker, struct lookup *lookup)
     message_get_command(lookup->message, &message);
     if (!shard_stage_has_room(&worker->shard))
         return false;
+    /* A posting under the same key may have been decided meanwhile, and the key gone to a file. */
+    if (lookup->filters_to_lsn != worker->shard.key_filters->to_lsn)
+        shard_found_forget_files(&lookup->found);
     execute(worker, &message.command, lookup->account_hash, clock_wall_ns(), &lookup->found,
             &answer);
+    if (answer.lookup == SHARD_LOOKUP_SHARDS) {
+        worker_begin_posting(worker, &message.command, &lookup->found, lookup->waiter,
+                             lookup->deadline_ns);
+        return true;
+    }
     if (answer.lookup != SHARD_LOOKUP_NONE) {
         want_lookup(worker, lookup, &answer);
         return false;
     }
-    settle(worker, lookup->waiter, lookup->endpoint, &answer, lookup->deadline_ns);
+    settle_executed(worker, &message.command, lookup->waiter, &answer, lookup->deadline_ns);
     return true;
 }
 
@@ -272,6 +337,9 @@ static bool advance(struct worker *worker, struct lookup *lookup)
         return false;
     case LOOKUP_WAITING:
         return execute_again(worker, lookup);
+    case LOOKUP_CLAIMED:
+        return lookup->message == NULL ? participant_advance(&worker->participant, lookup->claim)
+                                       : execute_again(worker, lookup);
     }
     return false;
 }
@@ -289,19 +357,21 @@ static void take_finished(struct worker *worker)
 void worker_serve_lookups(struct worker *worker)
 {
     struct lookups *lookups = &worker->lookups;
+    worker->line_moves = false;
     if (lookups->count == 0)
         return;
-    bool passed[LOOKUPS_CROWD] = {false}; /* somebody of these accounts still waits */
     int32_t before = LOOKUP_NONE;
     take_finished(worker);
     for (int32_t number = lookups->head; number != LOOKUP_NONE;) {
         struct lookup *lookup = lookups_at(lookups, number);
         int32_t next = lookup->next;
-        bool *crowd = &passed[lookup->account_hash % LOOKUPS_CROWD];
-        if (!*crowd && advance(worker, lookup)) {
+        if (lookups_is_first(lookups, number) && advance(worker, lookup)) {
+            bool is_claim = lookup->message == NULL;
+            uint32_t claim = lookup->claim;
             lookups_remove(lookups, before, number);
+            if (is_claim)
+                worker_advance_claim(worker, claim);
         } else {
-            *crowd = true;
             before = number;
         }
         number = next;

@@ -61,6 +61,15 @@ static int note_opening(struct dumping *dumping, const struct record *record, ui
     return 0;
 }
 
+/* Whether it is of the account that was asked for, or moved money of it. */
+static bool is_wanted(const struct dump_options *options, const struct record *record)
+{
+    return options->account == NULL ||
+           (record->id_length == options->account_length &&
+            memcmp(record->id, options->account, record->id_length) == 0) ||
+           record_touches(record, options->account, options->account_length);
+}
+
 static int visit_record(void *context, const struct record *record, uint64_t lsn,
                         struct tool_problem *problem)
 {
@@ -70,16 +79,13 @@ static int visit_record(void *context, const struct record *record, uint64_t lsn
     (void)problem;
     if (lsn > options->to_lsn)
         return -ECANCELED;
-    if (options->account != NULL && (record->id_length != options->account_length ||
-                                     memcmp(record->id, options->account, record->id_length) != 0))
-        return 0;
     uint64_t hash = hash_account(&dumping->state.directory->secret, record->id, record->id_length);
     if (record->kind == FLORIN_OPEN_ACCOUNT) {
         int error = note_opening(dumping, record, hash);
         if (error != 0)
             return error;
     }
-    if (lsn < dumping->from_lsn)
+    if (lsn < dumping->from_lsn || !is_wanted(options, record))
         return 0;
     const struct account *account =
         account_table_find(accounts, hash, record->id, record->id_length);

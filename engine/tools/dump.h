@@ -20,7 +20,7 @@
 struct dump_entry {
     uint64_t lsn;
     const struct record *record;
-    const struct currency *currency; /* NULL: not known */
+    const struct currency *currency; /* of the record's account; NULL: not known */
 };
 
 /* false: enough, the output takes no more. */
@@ -29,7 +29,7 @@ typedef bool dump_visit(void *context, const struct dump_entry *entry);
 struct dump_options {
     uint64_t from_lsn;   /* 0: the first that is kept */
     uint64_t to_lsn;     /* UINT64_MAX: the end */
-    const char *account; /* only its records; NULL: all */
+    const char *account; /* only its records, and legs of it; NULL: all */
     size_t account_length;
 };
 

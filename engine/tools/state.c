@@ -15,6 +15,7 @@
 /* Address space, not memory: that comes as the tables fill. */
 #define STATE_ACCOUNTS_MAX (UINT64_C(1) << 28)
 #define STATE_KEYS_MAX     (UINT64_C(1) << 29)
+#define STATE_HOLDS_MAX    (UINT64_C(1) << 28)
 
 enum { BLOCKS_AT_ONCE = 16 };
 
@@ -24,6 +25,7 @@ int state_init(struct state *state, const struct tool_directory *directory, uint
         .secret = &directory->secret,
         .accounts_max = STATE_ACCOUNTS_MAX,
         .keys_memory = STATE_KEYS_MAX,
+        .holds_max = STATE_HOLDS_MAX,
     };
     *state = (struct state){
         .directory = directory,
@@ -133,13 +135,26 @@ int state_load(struct state *state, size_t index, struct checkpoint_info *info,
 
 /* --- the log --------------------------------------------------------------------------------- */
 
+static bool is_fault(enum shard_replay replay)
+{
+    return replay != SHARD_REPLAY_APPLIED && replay != SHARD_REPLAY_OLDER;
+}
+
 int state_apply(void *context, const struct record *record, uint64_t lsn,
                 struct tool_problem *problem)
 {
     struct state *state = context;
-    uint64_t hash = hash_account(&state->directory->secret, record->id, record->id_length);
+    const struct hash_secret *secret = &state->directory->secret;
+    uint64_t hash = hash_account(secret, record->id, record->id_length);
     enum shard_replay replay = shard_replay(&state->shard, record, hash, lsn);
-    if (replay == SHARD_REPLAY_APPLIED || replay == SHARD_REPLAY_OLDER)
+    const uint8_t *at = record->leg_bytes;
+    for (uint8_t i = 0; i < record->leg_count && !is_fault(replay); i++) {
+        struct record_leg leg;
+        at = record_next_leg(at, &leg);
+        hash = hash_account(secret, leg.id, leg.id_length);
+        replay = shard_replay_leg(&state->shard, record, &leg, hash, lsn);
+    }
+    if (!is_fault(replay))
         return 0;
     return problem_say(problem, replay == SHARD_REPLAY_NO_ROOM ? -ENOMEM : -EBADMSG, "", lsn, "%s",
                        shard_replay_text(replay));

@@ -40,7 +40,7 @@ __attribute__((warn_unused_result)) int state_load(struct state *state, size_t i
                                                    tool_progress *progress, void *progress_context,
                                                    struct tool_problem *problem);
 
-/* Applies a record: a tool_visit_record for which context is the state. */
+/* Applies a record with all its legs: a tool_visit_record for which context is the state. */
 int state_apply(void *context, const struct record *record, uint64_t lsn,
                 struct tool_problem *problem);
 

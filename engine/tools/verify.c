@@ -151,6 +151,25 @@ struct pass {
     bool first; /* sums the keys that should be in files */
 };
 
+static void sum_key(struct verification *verification, struct hash128 digest, uint64_t lsn)
+{
+    verification->filed_keys++;
+    verification->filed_digest += key_state_digest(key_tag(digest), key_check(digest), lsn);
+}
+
+/* The client's key, and that of a reversal. */
+static void sum_keys(struct verification *verification, const struct record *record, uint64_t lsn)
+{
+    const struct hash_secret *secret = &verification->directory.secret;
+    struct key_answer reversal;
+    if (record->key_length > 0)
+        sum_key(verification,
+                hash_key(secret, record->id, record->id_length, record->key, record->key_length),
+                lsn);
+    if (key_answer_of_reversal(secret, record, lsn, &reversal))
+        sum_key(verification, reversal.digest, lsn);
+}
+
 static int visit(void *context, const struct record *record, uint64_t lsn,
                  struct tool_problem *problem)
 {
@@ -158,12 +177,8 @@ static int visit(void *context, const struct record *record, uint64_t lsn,
     struct verification *verification = pass->verification;
     if (lsn > pass->to_lsn)
         return -ECANCELED;
-    if (pass->first && record->key_length > 0 && lsn <= verification->report->keys_to_lsn) {
-        struct hash128 digest = hash_key(&verification->directory.secret, record->id,
-                                         record->id_length, record->key, record->key_length);
-        verification->filed_keys++;
-        verification->filed_digest += key_state_digest(key_tag(digest), key_check(digest), lsn);
-    }
+    if (pass->first && lsn <= verification->report->keys_to_lsn)
+        sum_keys(verification, record, lsn);
     return pass->apply ? state_apply(&pass->state, record, lsn, problem) : 0;
 }
 

@@ -97,7 +97,7 @@ static void file__says_the_same_and_is_overruled(void **state)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_true(fputs("checkpoint-mib = 0.5\ncheckpoint-seconds = 5\nretain = 30d\n"
-                      "retain = 1GiB\nbackground-mib = 0\nkeys-memory = 64\n",
+                      "retain = 1GiB\nbackground-mib = 0\nkeys-memory = 64\nholds-max = 32\n",
                       file) >= 0);
     assert_int_equal(fclose(file), 0);
 
@@ -109,6 +109,7 @@ static void file__says_the_same_and_is_overruled(void **state)
     assert_int_equal(options.retain_bytes, GIBIBYTE);
     assert_int_equal(options.background_mib, 0);
     assert_int_equal(options.keys_memory, 64);
+    assert_int_equal(options.holds_max, 32);
 
     const char *const overruled[] = {"--config", path, "--retain", "8MiB", NULL};
     assert_int_equal(read_options(&options, overruled), OPTIONS_RUN);

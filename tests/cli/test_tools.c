@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "florin.h"
 #include "http/api_fixture.h"
+#include "tools/hand_written.h"
 
 enum { OUTPUT_BYTES = 16384, COMMAND_BYTES = 2048 };
 
@@ -275,6 +277,132 @@ static void repair__asks_first_and_keeps_what_it_drops(void **state)
     expect(tools, on_data(tools, "verify", ""), 0, "sound\n");
 }
 
+/* What no server of this test has written: behind the three records that the repair has left. */
+static void write_postings(const struct tools *tools)
+{
+    static const struct record_leg YEN = {.id = "yen",
+                                          .id_length = 3,
+                                          .direction = FLORIN_CREDIT,
+                                          .version = 2,
+                                          .balance_minor = 5,
+                                          .amount_minor = 5,
+                                          .previous_lsn = 2};
+    struct record records[] = {
+        {.kind = FLORIN_HOLD,
+         .balance_minor = 900,
+         .amount_minor = 300,
+         .held_minor = 300,
+         .request = 1,
+         .detail = UINT64_C(4102444800000000000)},
+        {.kind = FLORIN_BATCH,
+         .as_admin = true,
+         .balance_minor = 800,
+         .amount_minor = 100,
+         .held_minor = 300,
+         .key = "k4",
+         .key_length = 2,
+         .request = UINT64_C(0xfedcba9876543210),
+         .direction = FLORIN_DEBIT,
+         .legs = &YEN,
+         .leg_count = 1},
+        {.kind = FLORIN_CAPTURE,
+         .has_expected_balance = true,
+         .expected_balance_minor = 700,
+         .balance_minor = 550,
+         .amount_minor = 250,
+         .request = 2,
+         .target_lsn = 4,
+         .direction = FLORIN_DEBIT},
+        {.kind = FLORIN_CHANGE_ACCOUNT,
+         .balance_minor = 550,
+         .currency = "USD",
+         .account_status = FLORIN_STATE_FROZEN,
+         .minimum_balance_minor = -200},
+        {.kind = FLORIN_TRANSFER,
+         .status = FLORIN_ACCOUNT_FROZEN,
+         .balance_minor = 550,
+         .amount_minor = 100,
+         .key = "k5",
+         .key_length = 2,
+         .request = 3,
+         .detail = 2,
+         .detail_minor = 5,
+         .refused_leg = 1},
+    };
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        records[i].id = "a";
+        records[i].id_length = 1;
+        records[i].exponent = 2;
+        records[i].time_ns = UINT64_C(1763800000000000000);
+        records[i].previous_lsn = 3 + i;
+        records[i].version = i == 4 ? 6 : 3 + i;
+    }
+    hand_write(tools->api.data, records, sizeof(records) / sizeof(records[0]));
+}
+
+/* Behind repair, which has ended the server. */
+static void dump__shows_legs_holds_and_changes(void **state)
+{
+    struct tools *tools = *state;
+    write_postings(tools);
+    expect(tools, on_data(tools, "verify", ""), 0, "sound\n");
+    assert_int_equal(florin(tools, on_data(tools, "dump", "--from 4")), 0);
+    mask_times(tools->output);
+    assert_string_equal(
+        tools->output,
+        "       LSN  TIME                            KIND      STATUS                ACCOUNT       "
+        "                      AMOUNT           BALANCE  CUR    VERSION    PREVIOUS  EXPECTED  "
+        "KEY\n"
+        "         4  0000-00-00T00:00:00.000000000Z  hold      applied               a             "
+        "                        3.00              9.00  USD          3           3         -  -  "
+        "held 3.00  until 0000-00-00T00:00:00.000000000Z\n"
+        "         5  0000-00-00T00:00:00.000000000Z  batch     applied               a             "
+        "                        1.00              8.00  USD          4           4         -  k4  "
+        "admin  debit  held 3.00\n"
+        "                                            credit                          yen           "
+        "                           5                 5               2           2\n"
+        "         6  0000-00-00T00:00:00.000000000Z  capture   applied               a             "
+        "                        2.50              5.50  USD          5           5         -  -  "
+        "at least 7.00  debit  of 4\n"
+        "         7  0000-00-00T00:00:00.000000000Z  change    applied               a             "
+        "                        0.00              5.50  USD          6           6         -  -  "
+        "frozen  minimum -2.00\n"
+        "         8  0000-00-00T00:00:00.000000000Z  transfer  account_frozen        a             "
+        "                        1.00              5.50  USD          6           7         -  k5  "
+        "leg 1\n");
+    assert_int_equal(florin(tools, on_data(tools, "dump", "--json --from 4")), 0);
+    mask_times(tools->output);
+    assert_string_equal(
+        tools->output,
+        "{\"lsn\":4,\"time\":\"0000-00-00T00:00:00.000000000Z\",\"kind\":\"hold\",\"status\":"
+        "\"applied\",\"account\":\"a\",\"amount\":\"3.00\",\"amountMinor\":300,\"balance\":\"9."
+        "00\",\"balanceMinor\":900,\"currency\":\"USD\",\"version\":3,\"previous\":3,\"request\":"
+        "\"0000000000000001\",\"held\":\"3.00\",\"heldMinor\":300,\"expires\":\"0000-00-00T00:00:"
+        "00.000000000Z\"}\n"
+        "{\"lsn\":5,\"time\":\"0000-00-00T00:00:00.000000000Z\",\"kind\":\"batch\",\"status\":"
+        "\"applied\",\"account\":\"a\",\"amount\":\"1.00\",\"amountMinor\":100,\"balance\":\"8."
+        "00\",\"balanceMinor\":800,\"currency\":\"USD\",\"version\":4,\"previous\":4,\"admin\":"
+        "true,\"key\":\"k4\",\"request\":\"fedcba9876543210\",\"held\":\"3.00\",\"heldMinor\":300,"
+        "\"direction\":\"debit\",\"legs\":[{\"account\":\"yen\",\"direction\":\"credit\","
+        "\"amount\":\"5\",\"amountMinor\":5,\"balance\":\"5\",\"balanceMinor\":5,\"version\":2,"
+        "\"previous\":2}]}\n"
+        "{\"lsn\":6,\"time\":\"0000-00-00T00:00:00.000000000Z\",\"kind\":\"capture\",\"status\":"
+        "\"applied\",\"account\":\"a\",\"amount\":\"2.50\",\"amountMinor\":250,\"balance\":\"5."
+        "50\",\"balanceMinor\":550,\"currency\":\"USD\",\"version\":5,\"previous\":5,"
+        "\"expectedBalance\":\"7.00\",\"expectedBalanceMinor\":700,\"request\":"
+        "\"0000000000000002\",\"target\":4,\"held\":\"0.00\",\"heldMinor\":0,\"direction\":"
+        "\"debit\",\"legs\":[]}\n"
+        "{\"lsn\":7,\"time\":\"0000-00-00T00:00:00.000000000Z\",\"kind\":\"change\",\"status\":"
+        "\"applied\",\"account\":\"a\",\"amount\":\"0.00\",\"amountMinor\":0,\"balance\":\"5.50\","
+        "\"balanceMinor\":550,\"currency\":\"USD\",\"version\":6,\"previous\":6,\"minimumBalance\":"
+        "\"-2.00\",\"minimumBalanceMinor\":-200,\"accountStatus\":\"frozen\"}\n"
+        "{\"lsn\":8,\"time\":\"0000-00-00T00:00:00.000000000Z\",\"kind\":\"transfer\",\"status\":"
+        "\"account_frozen\",\"account\":\"a\",\"amount\":\"1.00\",\"amountMinor\":100,\"balance\":"
+        "\"5.50\",\"balanceMinor\":550,\"currency\":\"USD\",\"version\":6,\"previous\":7,\"key\":"
+        "\"k5\",\"request\":\"0000000000000003\",\"held\":\"0.00\",\"heldMinor\":0,\"refusedLeg\":"
+        "1,\"refusedVersion\":2,\"refusedBalanceMinor\":5}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +414,7 @@ int main(void)
         cmocka_unit_test(backup__of_a_server_is_restored_elsewhere),
         cmocka_unit_test(usage__of_commands_on_files_is_checked),
         cmocka_unit_test(repair__asks_first_and_keeps_what_it_drops),
+        cmocka_unit_test(dump__shows_legs_holds_and_changes),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

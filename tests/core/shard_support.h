@@ -5,11 +5,13 @@
 
 #include "support.h"
 
+#include "engine/core/reversal.h"
 #include "engine/core/shard.h"
 
 enum {
     LEDGER_ACCOUNTS_MAX = 400,
     LEDGER_KEYS_MAX = 3000,
+    LEDGER_HOLDS_MAX = 2000,
     LEDGER_LOG_BYTES_MAX = 8 * 1024 * 1024,
     LEDGER_RECORDS_MAX = LEDGER_LOG_BYTES_MAX / RECORD_FIXED_BYTES,
 };
@@ -32,6 +34,7 @@ struct ledger {
     uint64_t next_lsn;
     uint64_t sealed_first_lsn;
     uint64_t now_ns;
+    uint64_t kept_from_lsn; /* records before it are gone */
     /* the key file */
     struct key_answer *answers;
     size_t answer_count;
@@ -40,7 +43,7 @@ struct ledger {
     struct key_filter_file file;
     struct key_filters filters;
     /* how often each kind of look-up was needed */
-    uint32_t lookups[SHARD_LOOKUP_FILES + 1];
+    uint32_t lookups[SHARD_LOOKUP_SHARDS + 1];
 };
 
 static inline struct ledger *ledger_create(void)
@@ -51,6 +54,7 @@ static inline struct ledger *ledger_create(void)
         .secret = &ledger->secret,
         .accounts_max = LEDGER_ACCOUNTS_MAX,
         .keys_memory = LEDGER_KEYS_MAX,
+        .holds_max = LEDGER_HOLDS_MAX,
     };
     ledger->memory = memory_take(shard_memory_bytes(&options));
     ledger->log = memory_take(LEDGER_LOG_BYTES_MAX);
@@ -155,12 +159,15 @@ static inline void make_key_file(struct ledger *ledger, uint64_t to_lsn)
     size_t count = 0;
     free(ledger->answers);
     free(ledger->filter_bytes);
-    ledger->answers = memory_take((ledger->logged_count + 1) * sizeof(struct key_answer));
+    ledger->answers = memory_take((2 * ledger->logged_count + 1) * sizeof(struct key_answer));
     for (size_t i = 0; i < ledger->logged_count && ledger->logged[i].lsn <= to_lsn; i++) {
         struct record record = logged_record(ledger, i);
         if (record.key_length > 0)
             ledger->answers[count++] =
                 key_answer_of_record(&ledger->secret, &record, ledger->logged[i].lsn);
+        if (key_answer_of_reversal(&ledger->secret, &record, ledger->logged[i].lsn,
+                                   &ledger->answers[count]))
+            count++;
     }
     ledger->answer_count = count;
     qsort(ledger->answers, count, sizeof(struct key_answer), compare_answers);
@@ -194,13 +201,16 @@ static inline uint64_t key_file_digest(const struct ledger *ledger)
 
 /* --- look-ups ---------------------------------------------------------------------------- */
 
-static inline void look_up_record(struct ledger *ledger, const struct florin_command *command,
-                                  uint64_t lsn, struct shard_found *found)
+/* A command that waits, with the legs that its look-ups have given it. */
+struct asked {
+    struct florin_command command;
+    struct florin_leg legs[FLORIN_LEGS_MAX];
+};
+
+/* The record `lsn`; false: it is not kept. */
+static inline bool find_record(const struct ledger *ledger, uint64_t lsn, struct record *record)
 {
-    if (lsn & SHARD_LSN_PROVISIONAL) {
-        seal(ledger);
-        lsn = shard_final_lsn(lsn, ledger->sealed_first_lsn);
-    }
+    *record = (struct record){0};
     size_t low = 0;
     size_t high = ledger->logged_count;
     while (high - low > 1) {
@@ -210,17 +220,31 @@ static inline void look_up_record(struct ledger *ledger, const struct florin_com
         else
             high = middle;
     }
+    if (lsn < ledger->kept_from_lsn)
+        return false;
     assert_int_equal(ledger->logged[low].lsn, lsn);
-    struct record record = logged_record(ledger, low);
-    found->found = shard_record_has_key(&record, command);
-    if (found->found)
-        found->answer = key_answer_of_record(&ledger->secret, &record, lsn);
-    else
-        found->others[found->other_count++] = lsn;
+    *record = logged_record(ledger, low);
+    return true;
 }
 
-static inline void look_up_files(const struct ledger *ledger, struct hash128 digest,
-                                 struct shard_found *found)
+/* A record that may be of a key, of the command's or of the number of its reversal. */
+static inline void look_up_record(struct ledger *ledger, const struct florin_command *command,
+                                  uint64_t lsn, struct shard_found *found)
+{
+    struct record record;
+    if (lsn & SHARD_LSN_PROVISIONAL) {
+        seal(ledger);
+        lsn = shard_final_lsn(lsn, ledger->sealed_first_lsn);
+    }
+    assert_true(find_record(ledger, lsn, &record));
+    found->key.found =
+        shard_answer_of_record(&ledger->secret, &record, lsn, command, &found->key.answer);
+    if (!found->key.found)
+        found->key.others[found->key.other_count++] = lsn;
+}
+
+static inline bool find_in_files(const struct ledger *ledger, struct hash128 digest,
+                                 struct shard_key_found *found)
 {
     const struct key_answer wanted = {.digest = digest};
     size_t low = 0;
@@ -237,6 +261,58 @@ static inline void look_up_files(const struct ledger *ledger, struct hash128 dig
     if (found->found)
         found->answer = ledger->answers[low];
     found->files_have_not = !found->found;
+    return found->found;
+}
+
+static inline void look_up_files(const struct ledger *ledger, struct hash128 digest,
+                                 struct shard_found *found)
+{
+    (void)find_in_files(ledger, digest, &found->key);
+}
+
+/* The record that a command names. */
+static inline void look_up_target(struct ledger *ledger, struct asked *asked, uint64_t lsn,
+                                  struct shard_found *found)
+{
+    struct record record;
+    if (ledger->shard.stage.record_count > 0)
+        seal(ledger);
+    found->target = SHARD_TARGET_NOT_FOUND;
+    if (lsn >= ledger->next_lsn || !find_record(ledger, lsn, &record))
+        return;
+    found->target = shard_target_of_record(&record, &asked->command);
+    if (found->target == SHARD_TARGET_REVERSIBLE && asked->command.kind == FLORIN_REVERSE) {
+        asked->command.leg_count = reversal_legs(&record, asked->legs);
+        asked->command.legs = asked->legs;
+    }
+}
+
+/* Whether there is a next reversal, by the look-up that the shard has asked for; it is taken off.
+ */
+static inline void look_up_reversal(struct ledger *ledger, struct asked *asked,
+                                    const struct shard_answer *answer, struct shard_found *found)
+{
+    struct record record;
+    struct shard_key_found *next = &found->next_reversal;
+    uint64_t lsn = answer->lookup_lsn;
+    if (answer->lookup == SHARD_LOOKUP_FILES) {
+        if (!find_in_files(ledger, answer->lookup_digest, next))
+            return;
+        lsn = next->answer.lsn;
+    } else if (lsn & SHARD_LSN_PROVISIONAL) {
+        seal(ledger);
+        lsn = shard_final_lsn(lsn, ledger->sealed_first_lsn);
+    }
+    assert_true(find_record(ledger, lsn, &record));
+    if (!shard_record_is_reversal(&record, &asked->command, found->reversals + 1)) {
+        next->others[next->other_count++] = lsn;
+        return;
+    }
+    assert_true(reversal_take_off(asked->legs, asked->command.leg_count, &record));
+    found->reversals++;
+    found->reversed_minor += record.amount_minor;
+    assert_int_equal(found->reversed_minor, record.detail_minor);
+    *next = (struct shard_key_found){0};
 }
 
 /* --- commands ---------------------------------------------------------------------------- */
@@ -263,13 +339,18 @@ static inline struct shard_answer run_once(struct ledger *ledger,
 static inline struct shard_answer run(struct ledger *ledger, const struct florin_command *command)
 {
     struct shard_found found = {0};
+    struct asked asked = {.command = *command};
     ledger->now_ns++;
     for (;;) {
-        struct shard_answer answer = run_once(ledger, command, &found);
+        struct shard_answer answer = run_once(ledger, &asked.command, &found);
         if (answer.lookup == SHARD_LOOKUP_NONE)
             return answer;
         assert_false(answer.staged);
-        if (answer.lookup == SHARD_LOOKUP_RECORD)
+        if (answer.lookup == SHARD_LOOKUP_TARGET)
+            look_up_target(ledger, &asked, answer.lookup_lsn, &found);
+        else if (answer.lookup_is_reversal)
+            look_up_reversal(ledger, &asked, &answer, &found);
+        else if (answer.lookup == SHARD_LOOKUP_RECORD)
             look_up_record(ledger, command, answer.lookup_lsn, &found);
         else
             look_up_files(ledger, answer.lookup_digest, &found);

@@ -1,4 +1,5 @@
 /* Images of accounts: the bytes are those of checkpoints, and nothing else decodes. */
+#include "example_bytes.h"
 #include "support.h"
 
 #include "engine/core/account_image.h"
@@ -6,30 +7,40 @@
 
 /* When one of these changes, old checkpoints can no longer be read. */
 static const uint8_t SHORT_BYTES[] = {
-    72,   0,    0,    0,    3,    2,    0,    0,    /* size, metadata, id, exponent */
-    'U',  'S',  'D',  0,    0,    0,    0,    0,    /* currency */
-    0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* balance -5 */
-    8,    0,    0,    0,    0,    0,    0,    0,    /* version */
-    131,  0,    0,    0,    0,    0,    0,    0,    /* last LSN */
-    0x78, 0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* minimum -5000 */
-    0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, /* opened */
-    0xe8, 0x03, 0,    0,    0,    0,    0,    0,    /* opening balance 1000 */
-    'b',  'o',  'b',  0,    0,    0,    0,    0,
+    B8(80, 0, 0, 0, 3, 2, 1, 0), /* size, metadata, id, exponent, frozen */
+    B8('U', 'S', 'D', 0, 0, 0, 0, 0),
+    LE8(-5),                 /* balance */
+    LE8(8),                  /* version */
+    LE8(131),                /* last LSN */
+    LE8(-5000),              /* minimum */
+    LE8(0x0102030405060708), /* opened */
+    LE8(1000),               /* opening balance */
+    LE8(0),                  /* no holds */
+    B8('b', 'o', 'b', 0, 0, 0, 0, 0),
 };
 
-/* An id longer than a slot, metadata, a currency of full length, the last position; no padding. */
+/* An id longer than a slot, metadata, a currency of full length, the last position, two holds; no
+ * padding. */
 static const uint8_t LONG_BYTES[] = {
-    96,   0,    2,    0,    30,   8,    0,    0,    /* size, metadata, id, exponent */
-    'A',  'B',  'C',  'D',  'E',  'F',  'G',  '8',  /* currency */
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, /* the largest balance */
-    1,    0,    0,    0,    0,    0,    0,    0,    /* version */
-    0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0,    0,    /* last LSN */
-    0,    0,    0,    0,    0,    0,    0,    0,    /* minimum */
-    1,    0,    0,    0,    0,    0,    0,    0,    /* opened */
-    0,    0,    0,    0,    0,    0,    0,    0,    /* opening balance */
-    'a',  'b',  'c',  'd',  'e',  'f',  'g',  'h',  /* id */
-    'i',  'j',  'k',  'l',  'm',  'n',  'o',  'p',  'q', 'r', 's', 't',
-    'u',  'v',  'w',  'x',  'y',  'z',  '0',  '1',  '2', '3', '{', '}',
+    B8(152, 0, 2, 0, 30, 8, 0, 0), /* size, metadata, id, exponent, open */
+    B8('A', 'B', 'C', 'D', 'E', 'F', 'G', '8'),
+    LE8(INT64_MAX),       /* the largest balance */
+    LE8(1),               /* version */
+    LE8(0x7fffffffffff),  /* last LSN */
+    LE8(0),               /* minimum */
+    LE8(1),               /* opened */
+    LE8(0),               /* opening balance */
+    LE8(2),               /* two holds */
+    LE8(77),              /* the first's LSN */
+    LE8(300),             /* amount */
+    LE8(0),               /* it does not expire */
+    LE8(0x7fffffffffff),  /* the second's LSN */
+    LE8(INT64_MAX - 300), /* amount */
+    LE8(123456789),       /* expires */
+    B8('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'),
+    B8('i', 'j', 'k', 'l', 'm', 'n', 'o', 'p'),
+    B8('q', 'r', 's', 't', 'u', 'v', 'w', 'x'),
+    B8('y', 'z', '0', '1', '2', '3', '{', '}'),
 };
 
 struct golden {
@@ -41,13 +52,16 @@ static const struct golden GOLDEN[] = {
     {LONG_BYTES, sizeof(LONG_BYTES)},
 };
 
-enum { TABLE_ACCOUNTS = 4, DAMAGED_BYTES_MAX = 128 };
+enum { TABLE_ACCOUNTS = 4, TABLE_HOLDS = FLORIN_ACCOUNT_HOLDS_MAX, DAMAGED_BYTES_MAX = 256 };
 
 /* A table with the one account that an image speaks of. */
 struct fixture {
     struct account_table table;
+    struct hold_table holds;
+    struct hash_secret secret;
     struct account *account;
     void *memory;
+    void *hold_memory;
 };
 
 static void setup(struct fixture *fixture, const struct account_image *image)
@@ -69,6 +83,22 @@ static void setup(struct fixture *fixture, const struct account_image *image)
     fixture->account->balance_minor = image->balance_minor;
     fixture->account->version = image->version;
     fixture->account->last_lsn = image->last_lsn;
+    fixture->account->flags = (uint8_t)image->status;
+    hash_secret_init(&fixture->secret, "seed", 4);
+    fixture->hold_memory = memory_take(hold_table_memory_bytes(TABLE_HOLDS));
+    hold_table_init(&fixture->holds, &fixture->secret, TABLE_HOLDS, fixture->hold_memory);
+    for (uint16_t i = 0; i < image->hold_count; i++) {
+        struct account_image_hold hold = account_image_hold(image, i);
+        hold_table_add(&fixture->holds, &fixture->table, fixture->account, hold.lsn,
+                       hold.amount_minor, hold.expires_ns);
+        fixture->account->floor_minor += hold.amount_minor;
+    }
+}
+
+static void teardown(struct fixture *fixture)
+{
+    free(fixture->hold_memory);
+    free(fixture->memory);
 }
 
 static void check_encodes_to(const struct account_image *image, const uint8_t *expected,
@@ -78,11 +108,12 @@ static void check_encodes_to(const struct account_image *image, const uint8_t *e
     uint8_t bytes[ACCOUNT_IMAGE_BYTES_MAX + 1];
     setup(&fixture, image);
     memset(bytes, 0xaa, sizeof(bytes));
-    assert_int_equal(account_image_size(fixture.account), size);
-    assert_int_equal(account_image_encode(&fixture.table, fixture.account, bytes), size);
+    assert_int_equal(account_image_size(&fixture.table, fixture.account), size);
+    assert_int_equal(account_image_encode(&fixture.table, &fixture.holds, fixture.account, bytes),
+                     size);
     assert_memory_equal(bytes, expected, size);
     assert_int_equal(bytes[size], 0xaa);
-    free(fixture.memory);
+    teardown(&fixture);
 }
 
 static void encode__writes_the_bytes_of_the_format(void **state)
@@ -98,6 +129,7 @@ static void encode__writes_the_bytes_of_the_format(void **state)
         .minimum_balance_minor = -5000,
         .opened_ns = UINT64_C(0x0102030405060708),
         .opening_balance_minor = 1000,
+        .status = FLORIN_STATE_FROZEN,
     };
     const struct account_image rich = {
         .id = "abcdefghijklmnopqrstuvwxyz0123",
@@ -107,6 +139,8 @@ static void encode__writes_the_bytes_of_the_format(void **state)
         .version = 1,
         .last_lsn = RECORD_LSN_MAX,
         .opened_ns = 1,
+        .hold_count = 2,
+        .holds = LONG_BYTES + ACCOUNT_IMAGE_FIXED_BYTES,
         .metadata = "{}",
         .metadata_length = 2,
     };
@@ -126,6 +160,14 @@ static void decode__reads_what_was_written(void **state)
     assert_int_equal(image.balance_minor, INT64_MAX);
     assert_int_equal(image.last_lsn, RECORD_LSN_MAX);
     assert_string_equal(image.currency.code, "ABCDEFG8");
+    assert_int_equal(image.status, FLORIN_STATE_OPEN);
+    assert_int_equal(image.hold_count, 2);
+    assert_int_equal(account_image_hold(&image, 0).lsn, 77);
+    assert_int_equal(account_image_hold(&image, 0).amount_minor, 300);
+    assert_int_equal(account_image_hold(&image, 0).expires_ns, 0);
+    assert_int_equal(account_image_hold(&image, 1).lsn, RECORD_LSN_MAX);
+    assert_int_equal(account_image_hold(&image, 1).amount_minor, INT64_MAX - 300);
+    assert_int_equal(account_image_hold(&image, 1).expires_ns, 123456789);
     assert_memory_equal(image.metadata, "{}", 2);
 }
 
@@ -137,18 +179,30 @@ static void longest_image__fits(void **state)
     struct fixture fixture;
     struct account_image image;
     struct account_image decoded;
+    static uint8_t holds[FLORIN_ACCOUNT_HOLDS_MAX * ACCOUNT_IMAGE_HOLD_BYTES];
     memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < FLORIN_ACCOUNT_HOLDS_MAX; i++) {
+        holds[i * ACCOUNT_IMAGE_HOLD_BYTES] = (uint8_t)(i + 1);
+        holds[i * ACCOUNT_IMAGE_HOLD_BYTES + 1] = (uint8_t)((i + 1) >> 8);
+        holds[i * ACCOUNT_IMAGE_HOLD_BYTES + 8] = 1;
+    }
     assert_true(account_image_decode(SHORT_BYTES, sizeof(SHORT_BYTES), &image) > 0);
     image.id = text;
     image.id_length = FLORIN_ACCOUNT_ID_MAX;
     image.metadata = text;
     image.metadata_length = FLORIN_METADATA_MAX;
+    image.last_lsn = FLORIN_ACCOUNT_HOLDS_MAX;
+    image.hold_count = FLORIN_ACCOUNT_HOLDS_MAX;
+    image.holds = holds;
     setup(&fixture, &image);
-    assert_int_equal(account_image_encode(&fixture.table, fixture.account, bytes), sizeof(bytes));
+    assert_int_equal(account_image_encode(&fixture.table, &fixture.holds, fixture.account, bytes),
+                     sizeof(bytes));
     assert_int_equal(account_image_decode(bytes, sizeof(bytes), &decoded), sizeof(bytes));
     assert_memory_equal(decoded.id, text, FLORIN_ACCOUNT_ID_MAX);
     assert_memory_equal(decoded.metadata, text, FLORIN_METADATA_MAX);
-    free(fixture.memory);
+    assert_int_equal(decoded.hold_count, FLORIN_ACCOUNT_HOLDS_MAX);
+    assert_memory_equal(decoded.holds, holds, sizeof(holds));
+    teardown(&fixture);
 }
 
 /* --- damage ------------------------------------------------------------------------------ */
@@ -205,15 +259,16 @@ static void each_rule__refuses_what_breaks_it(void **state)
         uint8_t value;
     } CASES[] = {
         {"size zero", SHORT, 0, 0},
-        {"size too small", SHORT, 0, 64},
-        {"size not of the lengths", SHORT, 0, 80},
-        {"size beyond the bytes", LONG, 0, 104},
+        {"size too small", SHORT, 0, 72},
+        {"size not of the lengths", SHORT, 0, 88},
+        {"size beyond the bytes", LONG, 0, 160},
         {"metadata beyond the size", LONG, 2, 200},
         {"metadata far beyond", LONG, 3, 0xff},
         {"no id", SHORT, 4, 0},
         {"long id", LONG, 4, 65},
         {"exponent too large", SHORT, 5, 9},
-        {"reserved", SHORT, 6, 1},
+        {"unknown state", SHORT, 6, 3},
+        {"closed with money", SHORT, 6, 2},
         {"reserved", SHORT, 7, 1},
         {"no currency", SHORT, 8, 0},
         {"lower case currency", SHORT, 8, 'u'},
@@ -224,8 +279,18 @@ static void each_rule__refuses_what_breaks_it(void **state)
         {"minimum above zero", SHORT, 47, 0},
         {"minimum that cannot be negated", LONG, 47, 0x80},
         {"opened in debt", SHORT, 63, 0x80},
-        {"id of other characters", SHORT, 64, ' '},
-        {"padding", SHORT, 71, 1},
+        {"a hold that is not there", SHORT, 64, 1},
+        {"a hold too few", LONG, 64, 1},
+        {"many holds that are not there", LONG, 65, 0xff},
+        {"reserved", SHORT, 66, 1},
+        {"reserved", SHORT, 71, 1},
+        {"id of other characters", SHORT, 72, ' '},
+        {"padding", SHORT, 79, 1},
+        {"hold of position zero", LONG, 72, 0},
+        {"hold that is newer than the account", LONG, 102, 1},
+        {"holds in another order", LONG, 78, 0x80},
+        {"hold of an amount below zero", LONG, 87, 0x80},
+        {"holds whose sum is out of range", LONG, 82, 1},
     };
 #undef SHORT
 #undef LONG

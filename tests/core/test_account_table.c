@@ -70,7 +70,7 @@ static void ids_of_every_length__are_found_with_their_content(void **state)
         assert_int_equal(account_table_id(&fixture.table, account, whole), length);
         assert_memory_equal(whole, id, length);
         assert_int_equal(account->balance_minor, 1000);
-        assert_int_equal(account->minimum_balance_minor, -50);
+        assert_int_equal(account->floor_minor, -50);
         assert_int_equal(account->version, 1);
         assert_int_equal(account->last_lsn, 0);
         assert_string_equal(account_table_currency(&fixture.table, account)->code, "USD");
@@ -108,6 +108,68 @@ static void colliding_ids__are_told_apart(void **state)
     }
     memset(id, 'a', sizeof(id));
     assert_null(account_table_find(&fixture.table, 7, id, sizeof(id)));
+    teardown(&fixture);
+}
+
+/* Metadata that grows and shrinks again and again, for ids that fit into a slot and ones that do
+ * not: id and metadata stay whole, and the neighbour untouched. */
+static void metadata__can_be_replaced(void **state)
+{
+    (void)state;
+    static const size_t LENGTHS[] = {0, 9, 3, 0, 10, 1024, 1000, 16, 1024, 1};
+    struct fixture fixture;
+    char text[FLORIN_METADATA_MAX];
+    char id[FLORIN_ACCOUNT_ID_MAX];
+    setup(&fixture, 200);
+    memset(id, 'a', sizeof(id));
+    struct account_content other = content_make("other", 5, "{\"stays\":1}");
+    for (size_t id_length = 1; id_length <= sizeof(id); id_length += 9) {
+        struct account_content content = content_make(id, id_length, "{}");
+        assert_non_null(add(&fixture, &content));
+        if (id_length == 1)
+            assert_non_null(add(&fixture, &other));
+    }
+    for (size_t id_length = 1; id_length <= sizeof(id); id_length += 9) {
+        struct account *account = find(&fixture, id, id_length);
+        for (size_t i = 0; i < COUNT_OF(LENGTHS); i++) {
+            memset(text, 'A' + (int)i, sizeof(text));
+            uint64_t used = fixture.table.text_bytes;
+            bool shrinks = LENGTHS[i] <= account->metadata_length;
+            assert_true(account_table_has_metadata_room(&fixture.table, account, LENGTHS[i]));
+            account_table_set_metadata(&fixture.table, account, text, LENGTHS[i]);
+            assert_int_equal(account->metadata_length, LENGTHS[i]);
+            if (shrinks)
+                assert_int_equal(fixture.table.text_bytes, used);
+            if (LENGTHS[i] > 0)
+                assert_memory_equal(account_table_metadata(&fixture.table, account), text,
+                                    LENGTHS[i]);
+            else
+                assert_null(account_table_metadata(&fixture.table, account));
+            assert_ptr_equal(find(&fixture, id, id_length), account);
+        }
+    }
+    const struct account *neighbour = find(&fixture, "other", 5);
+    assert_memory_equal(account_table_metadata(&fixture.table, neighbour), other.metadata, 11);
+    teardown(&fixture);
+}
+
+static void metadata__has_no_room_when_the_texts_are_full(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char text[FLORIN_METADATA_MAX];
+    setup(&fixture, 3);
+    memset(text, 'x', sizeof(text));
+    struct account_content content = content_make("a", 1, "{}");
+    struct account *account = add(&fixture, &content);
+    assert_non_null(account);
+    while (account_table_has_metadata_room(&fixture.table, account, sizeof(text))) {
+        account_table_set_metadata(&fixture.table, account, text, 1);
+        account_table_set_metadata(&fixture.table, account, text, sizeof(text));
+        account_table_set_metadata(&fixture.table, account, text, 1);
+        assert_true(fixture.table.text_bytes <= fixture.table.text_bytes_max);
+    }
+    assert_true(account_table_has_metadata_room(&fixture.table, account, 8)); /* in place */
     teardown(&fixture);
 }
 
@@ -194,6 +256,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_of_every_length__are_found_with_their_content),
         cmocka_unit_test(colliding_ids__are_told_apart),
+        cmocka_unit_test(metadata__can_be_replaced),
+        cmocka_unit_test(metadata__has_no_room_when_the_texts_are_full),
         cmocka_unit_test(full_table__refuses_and_stays_as_it_was),
         cmocka_unit_test(texts_used_up__refuse_long_accounts_only),
         cmocka_unit_test(currencies__are_kept_once_each_up_to_the_limit),

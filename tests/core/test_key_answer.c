@@ -27,6 +27,33 @@ static const uint8_t REFUSED_BYTES[KEY_ANSWER_BYTES] = {
     3,    0,    0,    0,    0,    0,    0,    0,    /* version */
 };
 
+/* Of a transfer that was refused: leg 63, whose account has -5 in version 3. */
+static const uint8_t REFUSED_LEG_BYTES[KEY_ANSWER_BYTES] = {
+    1,    0,    0,    0,    0,    0,    0,    0,    /* digest, high */
+    2,    0,    0,    0,    0,    0,    0,    0,    /* digest, low */
+    36,   5,    9,    0,    0,    0,    0,    0,    /* status, kind, LSN */
+    1,    0,    0,    0,    0,    0,    0,    0,    /* time */
+    0x11, 0,    0,    0,    0,    0,    0,    0x80, /* request */
+    63,   0,    0,    0,    0,    0,    0,    0,    /* refused_leg */
+    0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* balance -5 */
+    3,    0,    0,    0,    0,    0,    0,    0,    /* version */
+};
+
+static struct key_answer refused_leg_make(void)
+{
+    return (struct key_answer){
+        .digest = {.low = 2, .high = 1},
+        .lsn = 9,
+        .kind = FLORIN_TRANSFER,
+        .status = FLORIN_CURRENCY_MISMATCH,
+        .time_ns = 1,
+        .expected_version = UINT64_C(0x8000000000000011),
+        .amount_minor = 63,
+        .balance_minor = -5,
+        .version = 3,
+    };
+}
+
 static struct key_answer applied_make(void)
 {
     return (struct key_answer){
@@ -83,8 +110,10 @@ static void encode__writes_the_bytes_of_the_format(void **state)
     (void)state;
     struct key_answer applied = applied_make();
     struct key_answer refused = refused_make();
+    struct key_answer refused_leg = refused_leg_make();
     check_golden(&applied, APPLIED_BYTES);
     check_golden(&refused, REFUSED_BYTES);
+    check_golden(&refused_leg, REFUSED_LEG_BYTES);
 }
 
 /* What decodes encodes to the very bytes that it came from. */
@@ -102,7 +131,7 @@ static void damaged_bytes__decode_to_themselves_or_not_at_all(void **state)
 {
     (void)state;
     enum { BITS = KEY_ANSWER_BYTES * 8 };
-    static const uint8_t *const GOLDEN[] = {APPLIED_BYTES, REFUSED_BYTES};
+    static const uint8_t *const GOLDEN[] = {APPLIED_BYTES, REFUSED_BYTES, REFUSED_LEG_BYTES};
     for (size_t i = 0; i < COUNT_OF(GOLDEN); i++) {
         uint8_t bytes[KEY_ANSWER_BYTES];
         memcpy(bytes, GOLDEN[i], sizeof(bytes));
@@ -142,6 +171,14 @@ static void each_rule__refuses_what_breaks_it(void **state)
         {"amount zero", REFUSED_BYTES, 40, 0},
         {"amount negative", APPLIED_BYTES, 47, 0x80},
         {"version zero", APPLIED_BYTES, 56, 0},
+        {"kind that nobody asks for", REFUSED_LEG_BYTES, 17, FLORIN_EXPIRE},
+        {"kind without a name", REFUSED_LEG_BYTES, 17, 13},
+        {"a change", REFUSED_LEG_BYTES, 17, FLORIN_CHANGE_ACCOUNT},
+        {"refusal that is not remembered", REFUSED_LEG_BYTES, 16, FLORIN_HOLDS_FULL},
+        {"refusal without a name", REFUSED_LEG_BYTES, 16, 39},
+        {"leg that no posting has", REFUSED_LEG_BYTES, 40, 64},
+        {"leg below zero", REFUSED_LEG_BYTES, 47, 0x80},
+        {"refusal of another kind", REFUSED_BYTES, 16, FLORIN_HOLD_EXCEEDED},
     };
     for (size_t i = 0; i < COUNT_OF(CASES); i++) {
         uint8_t bytes[KEY_ANSWER_BYTES];
@@ -222,6 +259,119 @@ static void answer_of_record__has_what_was_asked_and_answered(void **state)
     assert_answer_equal(&answer, &expected);
 }
 
+/* The same, of a record with legs, from its bytes. */
+static struct key_answer answer_of(const struct record *record)
+{
+    static const struct hash_secret SECRET;
+    static uint8_t bytes[FLORIN_RECORD_MAX];
+    uint8_t answer_bytes[KEY_ANSWER_BYTES];
+    struct key_answer again;
+    struct record decoded;
+    size_t size = record_encode(record, bytes);
+    assert_int_equal(record_decode(bytes, size, &decoded), size);
+    struct key_answer answer = key_answer_of_record(&SECRET, &decoded, 12);
+    key_answer_encode(&answer, answer_bytes); /* it is valid */
+    assert_true(key_answer_decode(answer_bytes, &again));
+    assert_answer_equal(&answer, &again);
+    assert_int_equal(answer.kind, record->kind);
+    assert_int_equal(answer.status, record->status);
+    assert_int_equal(answer.expected_version, record->request);
+    return answer;
+}
+
+static void check_answer(const struct record *record, int64_t amount_minor, int64_t balance_minor,
+                         uint64_t version)
+{
+    struct key_answer answer = answer_of(record);
+    assert_int_equal(answer.amount_minor, amount_minor);
+    assert_int_equal(answer.balance_minor, balance_minor);
+    assert_int_equal(answer.version, version);
+}
+
+static struct record with_legs_make(enum florin_command_kind kind)
+{
+    return (struct record){
+        .kind = (uint8_t)kind,
+        .exponent = 2,
+        .time_ns = 5,
+        .version = 8,
+        .balance_minor = 400,
+        .amount_minor = 100,
+        .previous_lsn = 1,
+        .id = "alice",
+        .id_length = 5,
+        .key = "order-17",
+        .key_length = 8,
+        .request = UINT64_C(0xfedcba9876543210),
+    };
+}
+
+static void answer_of_posting__shows_its_account_after_all_legs(void **state)
+{
+    (void)state;
+    struct record_leg legs[] = {
+        {.id = "bob",
+         .id_length = 3,
+         .direction = FLORIN_CREDIT,
+         .version = 2,
+         .balance_minor = 9,
+         .amount_minor = 9},
+        {.id = "alice",
+         .id_length = 5,
+         .direction = FLORIN_CREDIT,
+         .version = 9,
+         .balance_minor = 450,
+         .amount_minor = 50},
+        {.id = "alice",
+         .id_length = 5,
+         .direction = FLORIN_DEBIT,
+         .version = 10,
+         .balance_minor = 449,
+         .amount_minor = 1},
+        {.id = "alicf",
+         .id_length = 5,
+         .direction = FLORIN_CREDIT,
+         .version = 70,
+         .balance_minor = 7,
+         .amount_minor = 7},
+    };
+    struct record record = with_legs_make(FLORIN_POSTING);
+    record.direction = FLORIN_DEBIT;
+    record.legs = legs;
+    record.leg_count = 1;
+    check_answer(&record, 100, 400, 8);
+    record.leg_count = 4;
+    check_answer(&record, 100, 449, 10);
+}
+
+static void answer_of_hold__shows_what_is_available(void **state)
+{
+    (void)state;
+    struct record record = with_legs_make(FLORIN_HOLD);
+    record.held_minor = 150;
+    check_answer(&record, 100, 250, 8);
+    record.kind = FLORIN_VOID;
+    record.target_lsn = 4;
+    check_answer(&record, 100, 250, 8);
+    record.kind = FLORIN_CAPTURE;
+    record.direction = FLORIN_DEBIT;
+    check_answer(&record, 100, 400, 8);
+}
+
+static void answer_of_refusal__shows_the_account_of_the_refused_leg(void **state)
+{
+    (void)state;
+    struct record record = with_legs_make(FLORIN_TRANSFER);
+    record.status = FLORIN_ACCOUNT_CLOSED;
+    record.held_minor = 150;
+    record.detail = 77;
+    record.detail_minor = -3;
+    record.refused_leg = 1;
+    check_answer(&record, 1, -3, 77);
+    record.kind = FLORIN_HOLD;
+    check_answer(&record, 1, -3, 77);
+}
+
 /* What memory keeps of a key and what its file has add the same to the digest of a state. */
 static void state_digest__depends_on_every_part(void **state)
 {
@@ -247,6 +397,9 @@ int main(void)
         cmocka_unit_test(balance__that_no_account_can_have_is_refused),
         cmocka_unit_test(order__is_by_digest_and_then_by_position),
         cmocka_unit_test(answer_of_record__has_what_was_asked_and_answered),
+        cmocka_unit_test(answer_of_posting__shows_its_account_after_all_legs),
+        cmocka_unit_test(answer_of_hold__shows_what_is_available),
+        cmocka_unit_test(answer_of_refusal__shows_the_account_of_the_refused_leg),
         cmocka_unit_test(state_digest__depends_on_every_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

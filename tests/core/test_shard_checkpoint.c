@@ -110,8 +110,9 @@ static void slices__keep_to_their_limits_and_add_up(void **state)
         assert_true(cursor - from <= accounts_max);
         assert_int_equal(part.accounts, cursor - from);
         if (cursor - from < accounts_max && cursor < count)
-            assert_true(capacity - length <
-                        account_image_size(&ledger->shard.accounts.slots[cursor]));
+            assert_true(
+                capacity - length <
+                account_image_size(&ledger->shard.accounts, &ledger->shard.accounts.slots[cursor]));
         sliced.length += length;
         shard_sums_add(&sliced.sums, &part);
     }

@@ -125,9 +125,30 @@ static void refusal_without_key__is_not_written_down(void **state)
     assert_int_equal(ledger->shard.stage.record_count, 1);
 }
 
+static void full_keys__a_posting_shows_accounts_as_they_are(void **state)
+{
+    struct ledger *ledger = *state;
+    run_open(ledger, "alice", 0);
+    run_open(ledger, "bob", 0);
+    fill_keys(ledger, "alice");
+    uint64_t version = account_of(ledger, "alice")->version;
+    struct florin_command transfer = posting_make(FLORIN_TRANSFER, "alice", "new", 10, 0);
+    transfer.to = "bob";
+    transfer.to_length = 3;
+    struct shard_answer answer = run(ledger, &transfer);
+    assert_int_equal(answer.result.status, FLORIN_KEYS_FULL);
+    assert_int_equal(answer.result.balance_minor, LEDGER_KEYS_MAX);
+    assert_int_equal(answer.result.version, version);
+    assert_int_equal(answer.result.transaction_id, 0);
+    assert_int_equal(answer.result.time_ns, 0);
+    assert_int_equal(ledger->shard.stage.record_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(full_keys__a_posting_shows_accounts_as_they_are,
+                                        ledger_setup, ledger_teardown),
         ledger_test(retry__gets_the_first_answer_whatever_it_was),
         ledger_test(reused_key__names_the_first_difference),
         ledger_test(keys__are_unique_per_account_not_per_ledger),

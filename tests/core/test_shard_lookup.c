@@ -100,7 +100,7 @@ static void answer_that_was_found__is_given_though_memory_forgot(void **state)
     struct shard_found found = {0};
     struct shard_answer asked = check_asks(ledger, &command, &found, SHARD_LOOKUP_RECORD);
     look_up_record(ledger, &command, asked.lookup_lsn, &found);
-    assert_true(found.found);
+    assert_true(found.key.found);
     forget_all(ledger);
     struct shard_answer answer = run_once(ledger, &command, &found);
     assert_int_equal(answer.lookup, SHARD_LOOKUP_NONE);
@@ -117,7 +117,7 @@ static void record_of_another_key__lets_the_command_through(void **state)
     struct shard_answer asked = check_asks(ledger, &command, &NOTHING, SHARD_LOOKUP_RECORD);
     assert_int_equal(asked.lookup_lsn, forged);
 
-    struct shard_found found = {.other_count = 1, .others = {forged}};
+    struct shard_found found = {.key = {.other_count = 1, .others = {forged}}};
     struct shard_answer answer = run_once(ledger, &command, &found);
     assert_int_equal(answer.lookup, SHARD_LOOKUP_NONE);
     assert_int_equal(answer.result.status, FLORIN_APPLIED);
@@ -236,7 +236,7 @@ static void key_that_the_files_have_not__is_new(void **state)
     choose_false_positive(ledger, key);
     struct florin_command command = posting_make(FLORIN_DEPOSIT, "alice", key, 5, 0);
     check_asks(ledger, &command, &NOTHING, SHARD_LOOKUP_FILES);
-    const struct shard_found found = {.files_have_not = true};
+    const struct shard_found found = {.key = {.files_have_not = true}};
     struct shard_answer answer = run_once(ledger, &command, &found);
     assert_int_equal(answer.lookup, SHARD_LOOKUP_NONE);
     assert_int_equal(answer.result.status, FLORIN_APPLIED);
@@ -262,7 +262,7 @@ static void memory__is_asked_before_the_files(void **state)
     forget_all(ledger);
     uint64_t forged = forge_hint(ledger, "alice", "k");
     check_asks(ledger, &command, &NOTHING, SHARD_LOOKUP_RECORD);
-    struct shard_found found = {.other_count = 1, .others = {forged}};
+    struct shard_found found = {.key = {.other_count = 1, .others = {forged}}};
     check_asks(ledger, &command, &found, SHARD_LOOKUP_FILES);
     struct shard_answer answer = run(ledger, &command);
     assert_true(answer.result.replayed);

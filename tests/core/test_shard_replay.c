@@ -112,6 +112,7 @@ static struct record deposit_record(void)
         .id_length = 5,
         .key = "k",
         .key_length = 1,
+        .exponent = 2,
     };
 }
 
@@ -340,7 +341,7 @@ static void digest__depends_on_every_part_of_the_state(void **state)
         (uint8_t *)&account->balance_minor,
         (uint8_t *)&account->version,
         (uint8_t *)&account->last_lsn,
-        (uint8_t *)&account->minimum_balance_minor,
+        (uint8_t *)&account->floor_minor,
         (uint8_t *)&account->id_start[4],
         (uint8_t *)&opening->time_ns,
         (uint8_t *)&opening->balance_minor,

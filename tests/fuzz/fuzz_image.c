@@ -12,7 +12,13 @@
 #include "engine/core/bytes.h"
 #include "engine/core/shard.h"
 
-enum { ACCOUNTS_MAX = 16, ID_LENGTH_MAX = 40, METADATA_LENGTH_MAX = 40 };
+enum {
+    ACCOUNTS_MAX = 16,
+    HOLDS_MAX = 16,
+    HOLDS_MENDED = 3,
+    ID_LENGTH_MAX = 40,
+    METADATA_LENGTH_MAX = 40
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -34,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct hash_secret secret;
     const struct shard_options options = {
-        .secret = &secret, .accounts_max = ACCOUNTS_MAX, .keys_memory = 1};
+        .secret = &secret, .accounts_max = ACCOUNTS_MAX, .keys_memory = 1, .holds_max = HOLDS_MAX};
     size_t memory_bytes = (shard_memory_bytes(&options) + 63) & ~(size_t)63;
     void *memory = aligned_alloc(64, memory_bytes);
     assert(memory != NULL);
@@ -66,7 +72,9 @@ static size_t mend(uint8_t *bytes, size_t room)
 {
     uint8_t id_length = (uint8_t)(1 + bytes[4] % ID_LENGTH_MAX);
     uint16_t metadata_length = bytes[2] % METADATA_LENGTH_MAX;
-    size_t content = (size_t)ACCOUNT_IMAGE_FIXED_BYTES + id_length + metadata_length;
+    uint16_t hold_count = bytes[64] % (HOLDS_MENDED + 1);
+    size_t id_at = (size_t)ACCOUNT_IMAGE_FIXED_BYTES + hold_count * ACCOUNT_IMAGE_HOLD_BYTES;
+    size_t content = id_at + id_length + metadata_length;
     size_t size = (content + 7) / 8 * 8;
     if (size > room)
         return 0;
@@ -74,14 +82,23 @@ static size_t mend(uint8_t *bytes, size_t room)
     bytes_put_u16(bytes + 2, metadata_length);
     bytes[4] = id_length;
     bytes[5] %= 9;
-    bytes_put_u16(bytes + 6, 0);
+    bytes[6] %= 2;
+    bytes[7] = 0;
     memcpy(bytes + 8, "USD\0\0\0\0\0", 8);
     bytes_put_u16(bytes + 38, 0); /* last LSN */
     bytes[37] &= 0x7f;
     bytes[47] |= 0x80; /* minimum */
     bytes[63] &= 0x7f; /* opening balance */
+    bytes_put_u64(bytes + 64, hold_count);
+    for (uint16_t i = 0; i < hold_count; i++) {
+        uint8_t *hold = bytes + ACCOUNT_IMAGE_FIXED_BYTES + (size_t)i * ACCOUNT_IMAGE_HOLD_BYTES;
+        /* each later than the one before, and seldom another account's */
+        bytes_put_u64(hold, UINT64_C(256) * (i + 1u) + hold[0]);
+        bytes_put_u64(hold + 8, 1u + hold[8]);
+    }
+    bytes[36] |= 1; /* so that the last LSN is behind them */
     for (size_t i = 0; i < id_length; i++) {
-        uint8_t *character = &bytes[ACCOUNT_IMAGE_FIXED_BYTES + i];
+        uint8_t *character = &bytes[id_at + i];
         *character = (uint8_t)('a' + *character % 8);
     }
     memset(bytes + content, 0, size - content);

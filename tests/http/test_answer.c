@@ -103,6 +103,16 @@ static void refusals__have_the_promised_members(void **state)
         {FLORIN_ACCOUNTS_FULL, FLORIN_FIELD_NONE, 507,
          "{\"error\":\"No room for another account\",\"code\":\"accounts_full\","
          "\"outcome\":\"not_applied\"}"},
+        {FLORIN_BALANCE_CONDITION, FLORIN_FIELD_NONE, 409,
+         "{\"error\":\"The balance is less than expected\","
+         "\"code\":\"balance_condition_failed\",\"balance\":350.00,\"version\":12,"
+         "\"outcome\":\"rejected\"}"},
+        {FLORIN_ACCOUNT_FROZEN, FLORIN_FIELD_NONE, 422,
+         "{\"error\":\"The account is frozen\",\"code\":\"account_frozen\","
+         "\"outcome\":\"rejected\"}"},
+        {FLORIN_ACCOUNT_CLOSED, FLORIN_FIELD_NONE, 422,
+         "{\"error\":\"The account is closed\",\"code\":\"account_closed\","
+         "\"outcome\":\"rejected\"}"},
         {FLORIN_KEYS_FULL, FLORIN_FIELD_NONE, 507,
          "{\"error\":\"No room for another idempotency key\",\"code\":\"keys_full\","
          "\"outcome\":\"not_applied\"}"},
@@ -188,7 +198,7 @@ static void account__shows_everything(void **state)
     result.minimum_balance_minor = -5000;
     result.metadata = "{\"a\":1}";
     result.metadata_length = 7;
-    answer_account(&answer, &result, "alice", 5, &plain);
+    answer_account(&answer, &result, "alice", 5, usual, &plain);
     assert_body(&answer, 201,
                 "{\"id\":\"alice\",\"currency\":\"USD\",\"balance\":350.00,\"held\":0.00,"
                 "\"available\":350.00,\"version\":12,\"minimumBalance\":-50.00,"
@@ -196,8 +206,78 @@ static void account__shows_everything(void **state)
                 "}");
     assert_string_equal(answer.location, "/accounts/alice");
     result.replayed = true;
-    answer_account(&answer, &result, "alice", 5, &plain);
+    answer_account(&answer, &result, "alice", 5, usual, &plain);
     assert_int_equal(answer.status, 200);
+    assert_false(answer.replayed);
+    /* an account is opened twice without harm, also where duplicates are refused */
+    static const struct answer_style reject = {.reject_duplicates = true};
+    answer_account(&answer, &result, "alice", 5, usual, &reject);
+    assert_int_equal(answer.status, 200);
+
+    result.kind = FLORIN_READ_ACCOUNT;
+    result.replayed = false;
+    result.held_minor = 10000;
+    result.account_status = FLORIN_STATE_FROZEN;
+    answer_account(&answer, &result, "alice", 5, usual, &plain);
+    assert_body(&answer, 200,
+                "{\"id\":\"alice\",\"currency\":\"USD\",\"balance\":350.00,\"held\":100.00,"
+                "\"available\":250.00,\"version\":12,\"minimumBalance\":-50.00,"
+                "\"status\":\"frozen\",\"createdAt\":\"2025-05-02T10:24:02Z\","
+                "\"metadata\":{\"a\":1}}");
+    assert_string_equal(answer.location, "");
+}
+
+static void change__shows_the_account(void **state)
+{
+    static const char body[] =
+        "{\"id\":\"alice\",\"currency\":\"USD\",\"balance\":350.00,\"held\":0.00,"
+        "\"available\":350.00,\"version\":12,\"minimumBalance\":0.00,\"status\":\"closed\","
+        "\"createdAt\":\"2025-05-02T10:24:02Z\",\"metadata\":{}}";
+    struct answer answer;
+    struct florin_result result = result_of(FLORIN_APPLIED);
+    (void)state;
+    result.kind = FLORIN_CHANGE_ACCOUNT;
+    result.account_status = FLORIN_STATE_CLOSED;
+    answer_account(&answer, &result, "alice", 5, usual, &plain);
+    assert_body(&answer, 200, body);
+    assert_string_equal(answer.etag, "\"12\"");
+    assert_string_equal(answer.location, "");
+
+    result.status = FLORIN_ACCOUNT_NOT_EMPTY;
+    answer_account(&answer, &result, "alice", 5, usual, &plain);
+    assert_body(&answer, 422,
+                "{\"error\":\"An account is closed at a balance of zero and without holds\","
+                "\"code\":\"account_not_empty\",\"outcome\":\"rejected\"}");
+    result.status = FLORIN_INVALID_CHANGE;
+    result.field = FLORIN_FIELD_STATUS;
+    answer_account(&answer, &result, "alice", 5, usual, &plain);
+    assert_body(&answer, 400,
+                "{\"error\":\"There is nothing to change, or not so\","
+                "\"code\":\"invalid_request\",\"field\":\"status\",\"outcome\":\"rejected\"}");
+}
+
+static void tries__promise_nothing_to_come_back_to(void **state)
+{
+    static const struct answer_style dry = {.dry_run = true};
+    struct answer answer;
+    struct florin_result result = result_of(FLORIN_APPLIED);
+    (void)state;
+    answer_transaction(&answer, &result, usual, &dry);
+    assert_body(&answer, 200,
+                "{\"type\":\"Withdraw\",\"amount\":100.00,\"newBalance\":350.00,"
+                "\"newVersion\":12,\"dryRun\":true}");
+    assert_string_equal(answer.location, "");
+    result.kind = FLORIN_OPEN_ACCOUNT;
+    answer_account(&answer, &result, "alice", 5, usual, &dry);
+    assert_body(&answer, 200,
+                "{\"id\":\"alice\",\"currency\":\"USD\",\"balance\":350.00,\"held\":0.00,"
+                "\"available\":350.00,\"version\":12,\"minimumBalance\":0.00,"
+                "\"status\":\"open\",\"metadata\":{},\"dryRun\":true}");
+    assert_string_equal(answer.location, "");
+    assert_string_equal(answer.etag, "");
+    result.status = FLORIN_INSUFFICIENT_BALANCE;
+    answer_transaction(&answer, &result, usual, &dry);
+    assert_int_equal(answer.status, 422);
 }
 
 static void longest_answers__fit(void **state)
@@ -219,7 +299,7 @@ static void longest_answers__fit(void **state)
     result.version = UINT64_MAX;
     result.metadata = metadata;
     result.metadata_length = sizeof(metadata);
-    answer_account(&answer, &result, id, sizeof(id), &problem);
+    answer_account(&answer, &result, id, sizeof(id), usual, &problem);
     assert_int_equal(answer.status, 200);
 
     assert_false(request_fault_set(&fault, wild, "%s", wild));
@@ -312,6 +392,8 @@ int main(void)
         cmocka_unit_test(money__is_a_string_on_request),
         cmocka_unit_test(problem__has_the_same_facts),
         cmocka_unit_test(account__shows_everything),
+        cmocka_unit_test(change__shows_the_account),
+        cmocka_unit_test(tries__promise_nothing_to_come_back_to),
         cmocka_unit_test(longest_answers__fit),
         cmocka_unit_test(withdrawal__has_exactly_the_seeds_members),
         cmocka_unit_test(recovering__says_how_far_and_how_long),

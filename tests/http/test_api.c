@@ -190,8 +190,10 @@ static void invalid_requests__are_400_and_name_the_field(void **state)
          "{\"type\":\"Credit\",\"amount\":1}", "Idempotency-Key"},
         {"/accounts/12345/transactions", API_JSON "Idempotency-Key: a\r\nIdempotency-Key: a\r\n",
          "{\"type\":\"Credit\",\"amount\":1}", "Idempotency-Key"},
-        {"/accounts/12345/transactions?dryRun=true", API_JSON, "{\"type\":\"Credit\",\"amount\":1}",
+        {"/accounts/12345/transactions?dryRun=yes", API_JSON, "{\"type\":\"Credit\",\"amount\":1}",
          "dryRun"},
+        {"/accounts/12345/transactions?dryrun=true", API_JSON, "{\"type\":\"Credit\",\"amount\":1}",
+         "dryrun"},
         {"/accounts/a%20b/transactions", API_JSON, "{\"type\":\"Credit\",\"amount\":1}",
          "accountId"},
         {"/accounts", API_JSON, "{\"id\":\"a b\"}", "id"},
@@ -210,9 +212,9 @@ static void invalid_requests__are_400_and_name_the_field(void **state)
     }
     assert_int_equal(call(*state, "GET", "/accounts/a%2Fb/balance", "", NULL, &response), 400);
     api_assert_in_body(&response, "\"field\":\"accountId\"");
-    assert_int_equal(call(*state, "GET", "/accounts/12345/balance?version=7", "", NULL, &response),
+    assert_int_equal(call(*state, "GET", "/accounts/12345/balance?versions=7", "", NULL, &response),
                      400);
-    api_assert_in_body(&response, "\"field\":\"version\"");
+    api_assert_in_body(&response, "\"field\":\"versions\"");
     api_assert_balance(*state, "12345", "1000.00 1");
 }
 
@@ -221,11 +223,11 @@ static void wrong_method_type_and_size__have_their_own_status(void **state)
     const struct api *api = *state;
     struct http_response response;
     assert_int_equal(call(api, "DELETE", "/accounts/12345", "", NULL, &response), 405);
-    api_assert_header(&response, "Allow", "GET, HEAD");
+    api_assert_header(&response, "Allow", "GET, HEAD, PATCH");
     api_assert_in_body(&response, "\"code\":\"method_not_allowed\"");
     api_assert_in_body(&response, "\"outcome\":\"rejected\"");
-    assert_int_equal(call(api, "GET", "/accounts/12345/transactions", "", NULL, &response), 405);
-    api_assert_header(&response, "Allow", "POST");
+    assert_int_equal(call(api, "PUT", "/accounts/12345/transactions", "", NULL, &response), 405);
+    api_assert_header(&response, "Allow", "GET, HEAD, POST");
     assert_int_equal(call(api, "GET", "/withdraw", "", NULL, &response), 405);
     api_assert_header(&response, "Allow", "POST");
     api_assert_body(&response, "{\"error\":\"Invalid request\"}");
@@ -429,6 +431,9 @@ static void operators__see_health_readiness_and_figures(void **state)
         "florin_lookups_total{kind=\"record\"} ",
         "florin_lookups_total{kind=\"files\"} ",
         "florin_lookups_in_vain_total ",
+        "florin_history_queries_total ",
+        "florin_history_reads_total ",
+        "florin_history_failures_total ",
         "florin_worker_pause_seconds_bucket{le=\"0.000002\"} ",
         "florin_worker_pause_seconds_bucket{le=\"+Inf\"} ",
         "florin_worker_pause_seconds_sum ",

@@ -7,111 +7,21 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "api_fixture.h"
-#include "faulty_server.h"
-
-struct faulty {
-    struct api api;
-    struct faulty_switch *control;
-    int switch_descriptor;
-    int wake_descriptor;
-    struct http_client clients[4];
-    struct http_response response;
-};
+#include "faulty_fixture.h"
 
 static uint64_t now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void spawn(struct faulty *faulty, const char *const *arguments)
-{
-    char switch_text[16];
-    char wake_text[16];
-    const char *words[SERVER_PROCESS_ARGUMENTS_MAX] = {switch_text,      wake_text,  "--data",
-                                                       faulty->api.data, "--listen", "127.0.0.1:0",
-                                                       "--workers",      "1"};
-    size_t count = 8;
-    for (size_t i = 0; arguments[i] != NULL; i++)
-        words[count++] = arguments[i];
-    snprintf(switch_text, sizeof(switch_text), "%d", faulty->switch_descriptor);
-    snprintf(wake_text, sizeof(wake_text), "%d", faulty->wake_descriptor);
-    server_process_spawn(&faulty->api.server, FAULTY_SERVER_PATH, words, false);
-    assert_true(server_process_wait_log(&faulty->api.server, "event=listening"));
-    faulty->api.server.port = server_process_log_number(&faulty->api.server, " port=");
-}
-
-static void start(struct faulty *faulty, const char *const *arguments)
-{
-    spawn(faulty, arguments);
-    assert_true(server_process_wait_log(&faulty->api.server, "event=ready"));
-}
-
-static struct faulty *faulty_make(void)
-{
-    struct faulty *faulty = calloc(1, sizeof(*faulty));
-    assert_non_null(faulty);
-    temporary_directory_make(faulty->api.directory);
-    snprintf(faulty->api.data, sizeof(faulty->api.data), "%s/data", faulty->api.directory);
-    faulty->switch_descriptor = memfd_create("switch", 0);
-    faulty->wake_descriptor = eventfd(0, EFD_NONBLOCK);
-    assert_int_equal(ftruncate(faulty->switch_descriptor, sizeof(*faulty->control)), 0);
-    faulty->control = mmap(NULL, sizeof(*faulty->control), PROT_READ | PROT_WRITE, MAP_SHARED,
-                           faulty->switch_descriptor, 0);
-    assert_true(faulty->control != MAP_FAILED);
-    return faulty;
-}
-
-/* The account, and some milliseconds later the mark that the log is at rest: so that the next write
- * is the test's own. */
-static void wait_for_idle_mark(struct faulty *faulty)
-{
-    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
-    do {
-        assert_true(now_ms() < limit);
-        assert_int_equal(
-            http_call(faulty->api.server.port, "GET", "/metrics", "", NULL, &faulty->response),
-            200);
-    } while (strstr(faulty->response.body, "\nflorin_log_bytes_total 8192\n") == NULL);
-}
-
-static struct faulty *faulty_start(const char *const *arguments)
-{
-    struct faulty *faulty = faulty_make();
-    start(faulty, arguments);
-    api_open_account(&faulty->api, "a", "100.00");
-    wait_for_idle_mark(faulty);
-    return faulty;
-}
-
-static void faulty_end(struct faulty *faulty)
-{
-    munmap(faulty->control, sizeof(*faulty->control));
-    close(faulty->switch_descriptor);
-    close(faulty->wake_descriptor);
-    temporary_directory_remove(faulty->api.directory);
-    free(faulty);
-}
-
-static void set_mode(struct faulty *faulty, enum faulty_mode mode)
-{
-    const uint64_t one = 1;
-    atomic_store(&faulty->control->mode, mode);
-    assert_int_equal(write(faulty->wake_descriptor, &one, sizeof(one)), sizeof(one));
 }
 
 /* Sends a request without waiting for its answer. */
@@ -122,14 +32,6 @@ static void send_deposit(struct faulty *faulty, unsigned client, const char *key
     http_client_open(&faulty->clients[client], faulty->api.server.port);
     assert_true(http_client_request(&faulty->clients[client], "POST", "/accounts/a/transactions",
                                     headers, "{\"type\":\"Deposit\",\"amount\":1}"));
-}
-
-/* Until a write hangs in the server. */
-static void wait_until_hanging(struct faulty *faulty)
-{
-    uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
-    while (atomic_load(&faulty->control->hanging) == 0)
-        assert_true(now_ms() < limit);
 }
 
 static void assert_answer(struct faulty *faulty, unsigned client, int status, const char *body)
@@ -155,9 +57,9 @@ static void failed_log__answers_unknown_and_ends_with_74(void **state)
     struct faulty *faulty = faulty_start(arguments);
     struct http_response response;
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k1");
-    wait_until_hanging(faulty);
+    faulty_wait_until_hanging(faulty);
     /* a connection that is in the middle of its request when the disk fails */
     http_client_open(&faulty->clients[1], faulty->api.server.port);
     assert_true(http_client_send(&faulty->clients[1],
@@ -169,7 +71,7 @@ static void failed_log__answers_unknown_and_ends_with_74(void **state)
     assert_int_equal(http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &response),
                      200);
     uint64_t failed_at = now_ms();
-    set_mode(faulty, FAULTY_FAILS);
+    faulty_set_mode(faulty, FAULTY_FAILS);
     assert_answer(faulty, 0, 408, unknown_at_1);
     api_assert_header(&faulty->response, "Connection", "close");
     assert_true(http_client_is_closed(&faulty->clients[0]));
@@ -185,8 +87,8 @@ static void failed_log__answers_unknown_and_ends_with_74(void **state)
     http_client_close(&faulty->clients[1]);
 
     /* what was not acknowledged is there whole or not at all; the retry finds the truth */
-    set_mode(faulty, FAULTY_WORKS);
-    start(faulty, arguments);
+    faulty_set_mode(faulty, FAULTY_WORKS);
+    faulty_restart(faulty, arguments);
     assert_int_equal(
         api_post(&faulty->api, "a", "k1", "{\"type\":\"Deposit\",\"amount\":1}", &response), 201);
     api_assert_balance(&faulty->api, "a", "101.00 2");
@@ -203,15 +105,15 @@ static void failed_log__ends_with_74_while_a_checkpoint_hangs(void **state)
     (void)state;
     assert_int_equal(
         api_post(&faulty->api, "a", "k0", "{\"type\":\"Deposit\",\"amount\":1}", &response), 201);
-    set_mode(faulty, FAULTY_OPENS_HANG);
+    faulty_set_mode(faulty, FAULTY_OPENS_HANG);
     assert_int_equal(call(faulty, "POST", "/admin/checkpoint", NULL), 202);
     uint64_t limit = now_ms() + SERVER_PROCESS_TIMEOUT_MS;
     while (atomic_load(&faulty->control->opening) == 0)
         assert_true(now_ms() < limit);
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k1");
-    wait_until_hanging(faulty);
-    set_mode(faulty, FAULTY_FAILS_AND_HANGS);
+    faulty_wait_until_hanging(faulty);
+    faulty_set_mode(faulty, FAULTY_FAILS_AND_HANGS);
     assert_int_equal(server_process_wait(&faulty->api.server), 74);
     assert_non_null(strstr(faulty->api.server.log, "event=disk_failed"));
     http_client_close(&faulty->clients[0]);
@@ -223,7 +125,7 @@ static void hanging_log__answers_unknown_at_the_deadline(void **state)
     static const char *const arguments[] = {"--commit-timeout-ms", "200", NULL};
     struct faulty *faulty = faulty_start(arguments);
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     uint64_t began = now_ms();
     send_deposit(faulty, 0, "k1");
     assert_answer(faulty, 0, 408, unknown_at_1);
@@ -234,7 +136,7 @@ static void hanging_log__answers_unknown_at_the_deadline(void **state)
     send_deposit(faulty, 1, "k1");
     assert_answer(faulty, 1, 408, unknown_at_1);
     http_client_close(&faulty->clients[1]);
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     send_deposit(faulty, 2, "k1");
     assert_true(http_client_receive(&faulty->clients[2], &faulty->response, false));
     assert_int_equal(faulty->response.status, 201);
@@ -251,16 +153,16 @@ static void read__waits_for_what_it_would_show(void **state)
     struct faulty *faulty = faulty_start(arguments);
     char byte;
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k1");
-    wait_until_hanging(faulty);
+    faulty_wait_until_hanging(faulty);
     http_client_open(&faulty->clients[1], faulty->api.server.port);
     assert_true(http_client_request(&faulty->clients[1], "GET", "/accounts/a/balance", "", NULL));
     struct http_response response;
     assert_int_equal(http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &response),
                      200);
     assert_int_equal(recv(faulty->clients[1].descriptor, &byte, 1, MSG_DONTWAIT), -1);
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     assert_answer(faulty, 1, 200, "{\"balance\":101.00,\"version\":2}");
     assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
     assert_int_equal(faulty->response.status, 201);
@@ -279,10 +181,10 @@ static void commit__of_more_than_5_s_is_unhealthy_until_it_ends(void **state)
                                     "\"outcome\":\"not_applied\"}";
     struct faulty *faulty = faulty_start(arguments);
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     uint64_t before = now_ms();
     send_deposit(faulty, 0, "k1");
-    wait_until_hanging(faulty);
+    faulty_wait_until_hanging(faulty);
     uint64_t after = now_ms();
     /* nobody is answered in that time */
     struct pollfd answered = {.fd = faulty->clients[0].descriptor, .events = POLLIN};
@@ -300,11 +202,12 @@ static void commit__of_more_than_5_s_is_unhealthy_until_it_ends(void **state)
     assert_int_equal(call(faulty, "GET", "/readyz", NULL), 503);
     api_assert_body(&faulty->response, unhealthy);
 
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
     assert_int_equal(faulty->response.status, 201);
     http_client_close(&faulty->clients[0]);
-    assert_int_equal(call(faulty, "GET", "/healthz", NULL), 200);
+    assert_int_equal(
+        http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &faulty->response), 200);
     assert_int_equal(call(faulty, "GET", "/readyz", NULL), 200);
     server_process_stop(&faulty->api.server);
     faulty_end(faulty);
@@ -323,9 +226,9 @@ static void early__input_is_answered_in_its_turn(void **state)
     assert_non_null(body);
     memset(body, ' ', PADDING);
     strcpy(body + PADDING, "{\"type\":\"Deposit\",\"amount\":2}");
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k1");
-    wait_until_hanging(faulty);
+    faulty_wait_until_hanging(faulty);
     send_deposit(faulty, 1, "k2");
     assert_true(http_client_request(&faulty->clients[0], "POST", "/accounts/a/transactions",
                                     API_JSON, body));
@@ -333,7 +236,7 @@ static void early__input_is_answered_in_its_turn(void **state)
     /* both have been read when a later request on another connection has been answered */
     assert_int_equal(http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &response),
                      200);
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     for (unsigned i = 0; i < 2; i++) {
         assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
         assert_int_equal(faulty->response.status, 201);
@@ -346,15 +249,55 @@ static void early__input_is_answered_in_its_turn(void **state)
     free(body);
 }
 
+static void send_posting(struct faulty *faulty, unsigned client, const char *from, const char *to)
+{
+    char body[256];
+    snprintf(body, sizeof(body),
+             "{\"legs\":[{\"account\":\"%s\",\"type\":\"Credit\",\"amount\":500},"
+             "{\"account\":\"%s\",\"type\":\"Debit\",\"amount\":500}]}",
+             to, from);
+    http_client_open(&faulty->clients[client], faulty->api.server.port);
+    assert_true(http_client_request(&faulty->clients[client], "POST", "/postings",
+                                    API_JSON "Idempotency-Key: k\r\n", body));
+}
+
+/* Refusals with a key wait for the disk; what each says of its own legs outlives the parsing of the
+ * next. */
+static void waiting__postings_keep_their_own_legs(void **state)
+{
+    static const char *const arguments[] = {NULL};
+    struct faulty *faulty = faulty_start(arguments);
+    (void)state;
+    api_open_account(&faulty->api, "b", "100.00");
+    faulty_set_mode(faulty, FAULTY_HANGS);
+    send_posting(faulty, 0, "a", "b");
+    faulty_wait_until_hanging(faulty);
+    send_posting(faulty, 1, "b", "a");
+    /* both have been read when a later request on another connection has been answered */
+    assert_int_equal(
+        http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &faulty->response), 200);
+    faulty_set_mode(faulty, FAULTY_WORKS);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(http_client_receive(&faulty->clients[i], &faulty->response, false));
+        assert_int_equal(faulty->response.status, 422);
+        api_assert_in_body(&faulty->response, "\"code\":\"insufficient_balance\"");
+        api_assert_in_body(&faulty->response, "\"leg\":1,\"field\":\"legs[1].amount\"");
+        api_assert_in_body(&faulty->response, i == 0 ? "\"account\":\"a\"" : "\"account\":\"b\"");
+        http_client_close(&faulty->clients[i]);
+    }
+    server_process_stop(&faulty->api.server);
+    faulty_end(faulty);
+}
+
 static void too_many__requests_in_flight_are_429(void **state)
 {
     static const char *const arguments[] = {"--requests-max", "2", NULL};
     struct faulty *faulty = faulty_start(arguments);
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k0");
     send_deposit(faulty, 1, "k1");
-    wait_until_hanging(faulty);
+    faulty_wait_until_hanging(faulty);
     /* both have been read when later requests on other connections have been answered */
     for (unsigned i = 0; i < 2; i++)
         assert_int_equal(
@@ -368,7 +311,7 @@ static void too_many__requests_in_flight_are_429(void **state)
     for (unsigned i = 0; i < 4; i++) {
         struct http_client *client = &faulty->clients[3 - i];
         if (refused == 2)
-            set_mode(faulty, FAULTY_WORKS);
+            faulty_set_mode(faulty, FAULTY_WORKS);
         assert_true(http_client_receive(client, &faulty->response, false));
         if (faulty->response.status == 429) {
             api_assert_header(&faulty->response, "Retry-After", "1");
@@ -395,9 +338,9 @@ static void stopping__finishes_what_waits_and_refuses_the_rest(void **state)
     struct faulty *faulty = faulty_start(arguments);
     struct http_response response;
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     send_deposit(faulty, 0, "k1");
-    wait_until_hanging(faulty);
+    faulty_wait_until_hanging(faulty);
     /* one in the middle of its request, one idle */
     http_client_open(&faulty->clients[1], faulty->api.server.port);
     assert_true(http_client_send(&faulty->clients[1], head, strlen(head)));
@@ -413,14 +356,14 @@ static void stopping__finishes_what_waits_and_refuses_the_rest(void **state)
     assert_answer(faulty, 1, 408, not_committed_at_1);
     api_assert_header(&faulty->response, "Connection", "close");
     /* the waiting one gets its answer */
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     assert_true(http_client_receive(&faulty->clients[0], &faulty->response, false));
     assert_int_equal(faulty->response.status, 201);
     for (unsigned i = 0; i < 3; i++)
         http_client_close(&faulty->clients[i]);
     assert_int_equal(server_process_wait(&faulty->api.server), 0);
     assert_non_null(strstr(faulty->api.server.log, "event=stopped"));
-    start(faulty, arguments);
+    faulty_restart(faulty, arguments);
     assert_non_null(strstr(faulty->api.server.log, "end=clean"));
     api_assert_balance(&faulty->api, "a", "101.00 2");
     server_process_stop(&faulty->api.server);
@@ -438,8 +381,8 @@ static void recovering__answers_503_with_its_progress(void **state)
     struct faulty *faulty = faulty_start(arguments);
     (void)state;
     server_process_stop(&faulty->api.server);
-    set_mode(faulty, FAULTY_HANGS);
-    spawn(faulty, arguments);
+    faulty_set_mode(faulty, FAULTY_HANGS);
+    faulty_spawn(faulty, arguments);
     assert_int_equal(call(faulty, "GET", "/accounts/a/balance", NULL), 503);
     api_assert_body(&faulty->response, recovering);
     api_assert_header(&faulty->response, "Retry-After", "1");
@@ -461,18 +404,19 @@ static void recovering__answers_503_with_its_progress(void **state)
                     "{\"error\":\"Transaction failed\",\"details\":\"Recovering\"}");
     /* syntax comes first, and life is another question */
     assert_int_equal(call(faulty, "POST", "/accounts", "{"), 400);
-    assert_int_equal(call(faulty, "GET", "/healthz", NULL), 200);
+    assert_int_equal(
+        http_call(faulty->api.server.port, "GET", "/healthz", "", NULL, &faulty->response), 200);
     assert_int_equal(call(faulty, "GET", "/metrics", NULL), 200);
 
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     assert_true(server_process_wait_log(&faulty->api.server, "event=ready"));
     assert_int_equal(call(faulty, "GET", "/readyz", NULL), 200);
     api_assert_balance(&faulty->api, "a", "100.00 1");
     server_process_stop(&faulty->api.server);
 
     /* an end during recovery is an end */
-    set_mode(faulty, FAULTY_HANGS);
-    spawn(faulty, arguments);
+    faulty_set_mode(faulty, FAULTY_HANGS);
+    faulty_spawn(faulty, arguments);
     server_process_signal(&faulty->api.server, SIGTERM);
     assert_int_equal(server_process_wait(&faulty->api.server), 0);
     faulty_end(faulty);
@@ -483,7 +427,7 @@ static void withdraw__answers_500_when_it_could_not_be_committed(void **state)
     static const char *const arguments[] = {"--commit-timeout-ms", "100", NULL};
     struct faulty *faulty = faulty_start(arguments);
     (void)state;
-    set_mode(faulty, FAULTY_HANGS);
+    faulty_set_mode(faulty, FAULTY_HANGS);
     http_client_open(&faulty->clients[0], faulty->api.server.port);
     assert_true(http_client_request(&faulty->clients[0], "POST", "/withdraw", API_JSON,
                                     "{\"account_id\":\"a\",\"amount\":1}"));
@@ -491,7 +435,7 @@ static void withdraw__answers_500_when_it_could_not_be_committed(void **state)
                   "{\"error\":\"Transaction failed\","
                   "\"details\":\"It is not known whether it was committed\"}");
     http_client_close(&faulty->clients[0]);
-    set_mode(faulty, FAULTY_WORKS);
+    faulty_set_mode(faulty, FAULTY_WORKS);
     server_process_stop(&faulty->api.server);
     faulty_end(faulty);
 }
@@ -505,6 +449,7 @@ int main(void)
         cmocka_unit_test(read__waits_for_what_it_would_show),
         cmocka_unit_test(commit__of_more_than_5_s_is_unhealthy_until_it_ends),
         cmocka_unit_test(early__input_is_answered_in_its_turn),
+        cmocka_unit_test(waiting__postings_keep_their_own_legs),
         cmocka_unit_test(too_many__requests_in_flight_are_429),
         cmocka_unit_test(stopping__finishes_what_waits_and_refuses_the_rest),
         cmocka_unit_test(recovering__answers_503_with_its_progress),

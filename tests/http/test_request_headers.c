@@ -116,26 +116,32 @@ static void content_type__is_json_in_utf8(void **state)
 {
     static const struct {
         const char *value;
-        bool foreign;
+        enum request_content content;
     } rows[] = {
-        {"application/json", false},
-        {"Application/JSON; charset=UTF-8", false},
-        {"application/json;charset=\"utf-8\"", false},
-        {"application/json;", false},
-        {"application/json; charset=latin1", true},
-        {"application/json; boundary=x", true},
-        {"application/jsonx", true},
-        {"text/plain", true},
-        {"", true},
+        {"application/json", REQUEST_CONTENT_JSON},
+        {"Application/JSON; charset=UTF-8", REQUEST_CONTENT_JSON},
+        {"application/json;charset=\"utf-8\"", REQUEST_CONTENT_JSON},
+        {"application/json;", REQUEST_CONTENT_JSON},
+        {"application/json; charset=latin1", REQUEST_CONTENT_FOREIGN},
+        {"application/json; boundary=x", REQUEST_CONTENT_FOREIGN},
+        {"application/jsonx", REQUEST_CONTENT_FOREIGN},
+        {"text/plain", REQUEST_CONTENT_FOREIGN},
+        {"", REQUEST_CONTENT_FOREIGN},
+        {"application/x-ndjson", REQUEST_CONTENT_NDJSON},
+        {"application/ndjson; charset=utf-8", REQUEST_CONTENT_NDJSON},
+        {"application/jsonl", REQUEST_CONTENT_NDJSON},
+        {"application/x-ndjson; charset=latin1", REQUEST_CONTENT_FOREIGN},
+        {"application/vnd.florin.batch", REQUEST_CONTENT_BATCH},
+        {"application/vnd.florin.batch; charset=utf-8", REQUEST_CONTENT_FOREIGN},
     };
     struct request_headers headers;
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         read_one(&headers, "content-type", rows[i].value);
-        assert_int_equal(headers.content_type_is_foreign, rows[i].foreign);
+        assert_int_equal(headers.content, rows[i].content);
     }
     request_headers_init(&headers);
-    assert_false(headers.content_type_is_foreign);
+    assert_int_equal(headers.content, REQUEST_CONTENT_JSON);
 }
 
 static void preferences__are_found_in_lists(void **state)

@@ -112,6 +112,10 @@ static void transaction__names_the_field_that_is_wrong(void **state)
          "typeOfTransaction"},
         {"{\"type\":\"Deposit\",\"amount\":1,\"expectedVersion\":1,\"expectedversion\":2}",
          "expectedversion"},
+        {"{\"type\":\"Deposit\",\"amount\":1,\"expectedBalanceAtLeast\":null}",
+         "expectedBalanceAtLeast"},
+        {"{\"type\":\"Deposit\",\"amount\":1,\"expectedBalanceAtLeast\":\"1e2\"}",
+         "expectedBalanceAtLeast"},
         {"{\"type\":\"Deposit\",\"amount\":1,\"note\":\"x\"}", "note"},
         {"{\"Type\":\"Deposit\",\"amount\":1}", "Type"},
     };
@@ -124,6 +128,30 @@ static void transaction__names_the_field_that_is_wrong(void **state)
         if (strcmp(fault.field, rows[i].field) != 0)
             fail_msg("%s: field %s (%s)", rows[i].body, fault.field, fault.message);
     }
+}
+
+static void transaction__may_expect_a_balance_of_any_sign(void **state)
+{
+    static const struct {
+        const char *body;
+        int64_t digits;
+        unsigned scale;
+    } rows[] = {
+        {"{\"type\":\"Debit\",\"amount\":1,\"expectedBalanceAtLeast\":100.5}", 1005, 1},
+        {"{\"type\":\"Debit\",\"amount\":1,\"expectedBalanceAtLeast\":\"-50.00\"}", -50, 0},
+        {"{\"type\":\"Debit\",\"amount\":1,\"expectedBalanceAtLeast\":0}", 0, 0},
+    };
+    struct transaction_request request;
+    struct request_fault fault;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_true(parse(rows[i].body, NULL, &request, &fault));
+        assert_true(request.has_expected_balance);
+        assert_int_equal(request.expected_balance.digits, rows[i].digits);
+        assert_int_equal(request.expected_balance.scale, rows[i].scale);
+    }
+    assert_true(parse("{\"type\":\"Debit\",\"amount\":1}", NULL, &request, &fault));
+    assert_false(request.has_expected_balance);
 }
 
 static void transaction__takes_if_match_for_the_version(void **state)
@@ -157,6 +185,7 @@ int main(void)
         cmocka_unit_test(transaction__types_have_other_names),
         cmocka_unit_test(transaction__amounts_are_exact),
         cmocka_unit_test(transaction__names_the_field_that_is_wrong),
+        cmocka_unit_test(transaction__may_expect_a_balance_of_any_sign),
         cmocka_unit_test(transaction__takes_if_match_for_the_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

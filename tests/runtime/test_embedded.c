@@ -323,6 +323,42 @@ static void florin__carries_metadata_to_the_client(void **state)
     florin_close(ledger);
 }
 
+/* The read is executed before the change and reaped behind it. */
+static void florin__shows_metadata_as_it_was_when_it_was_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct florin *ledger = open_ledger(fixture);
+    struct florin_client *client = open_client(ledger);
+    struct florin_command commands[3] = {
+        {.kind = FLORIN_OPEN_ACCOUNT, .metadata = "{\"first\":1}", .metadata_length = 11},
+        {.kind = FLORIN_READ_ACCOUNT},
+        {.kind = FLORIN_CHANGE_ACCOUNT,
+         .changes = FLORIN_CHANGE_METADATA,
+         .metadata = "{}",
+         .metadata_length = 2},
+    };
+    struct florin_result results[3];
+    size_t reaped = 0;
+    for (size_t i = 0; i < 3; i++) {
+        commands[i].account = "with.metadata";
+        commands[i].account_length = 13;
+    }
+    assert_int_equal(florin_submit(client, commands, 3), 3);
+    while (reaped < 3) {
+        size_t count = florin_reap(client, results, 3 - reaped, -1);
+        for (size_t i = 0; i < count; i++) {
+            bool is_change = results[i].kind == FLORIN_CHANGE_ACCOUNT;
+            assert_int_equal(results[i].status, FLORIN_APPLIED);
+            assert_int_equal(results[i].metadata_length, is_change ? 2 : 11);
+            assert_memory_equal(results[i].metadata, is_change ? "{}" : "{\"first\":1}",
+                                results[i].metadata_length);
+        }
+        reaped += count;
+    }
+    florin_client_close(client);
+    florin_close(ledger);
+}
+
 static void florin__refuses_options_out_of_range(void **state)
 {
     struct fixture *fixture = *state;
@@ -394,6 +430,7 @@ int main(void)
         TEST(florin__racing_clients_lose_no_update),
         TEST(florin__keys_of_one_account_find_room_in_one_shard),
         TEST(florin__carries_metadata_to_the_client),
+        TEST(florin__shows_metadata_as_it_was_when_it_was_read),
         TEST(florin__refuses_options_out_of_range),
         TEST(florin__says_when_the_directory_is_in_use),
         TEST(florin__says_when_the_directory_can_not_be_made),

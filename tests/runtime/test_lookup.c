@@ -267,7 +267,9 @@ static void damaged_record__makes_its_key_unknown_and_never_new(void **state)
 static void io_error_of_a_look_up__makes_a_key_unknown_once(void **state)
 {
     struct ledger_sim *sim = *state;
-    ledger_sim_deposit(sim, 5);
+    /* in frames of their own: one that was read last is not read again */
+    for (unsigned i = 0; i < 5; i++)
+        ledger_sim_deposit(sim, 1);
     for (unsigned in_files = 0; in_files < 2; in_files++) {
         for (unsigned i = 0; i < 5; i++) {
             sim_disk_fail(sim->disk, 1, EIO, false);
@@ -278,6 +280,49 @@ static void io_error_of_a_look_up__makes_a_key_unknown_once(void **state)
         assert_int_equal(ledger_state(sim->ledger), LEDGER_READY);
         ledger_sim_move_keys_to_files(sim);
     }
+}
+
+static uint64_t reads;
+
+static void count_reads(void *context, const struct sim_event *event)
+{
+    (void)context;
+    reads += event->operation == SIM_READ;
+}
+
+/* A batch that is sent again asks for all records of its frames: in whatever order it asks for
+ * those of one, that is read once. */
+static void records_of_one_frame__are_read_once(void **state)
+{
+    enum { RECORDS = 50, FRAMES_MAX = 4 };
+    struct ledger_sim *sim = *state;
+    unsigned read_for = 0;
+    unsigned seen = 0;
+    ledger_sim_deposit(sim, RECORDS);
+    uint64_t first_lsn = sim->book->deposits[0].lsn;
+    for (unsigned i = 0; i < RECORDS; i++) {
+        if (sim->book->deposits[i].lsn < first_lsn)
+            first_lsn = sim->book->deposits[i].lsn;
+    }
+    sim_disk_observe(sim->disk, count_reads, NULL);
+    /* by LSN, two steps forward and one back */
+    for (uint64_t step = 0; seen < RECORDS; step++) {
+        uint64_t lsn = first_lsn + (step ^ 1);
+        assert_true(step < 2 * RECORDS);
+        for (unsigned i = 0; i < RECORDS; i++) {
+            if (sim->book->deposits[i].lsn != lsn)
+                continue;
+            reads = 0;
+            struct florin_result again = retry(sim, i);
+            assert_true(again.replayed);
+            assert_int_equal(again.transaction_id, lsn);
+            assert_int_equal(again.balance_minor, sim->book->deposits[i].balance_minor);
+            read_for += reads > 0;
+            seen++;
+        }
+    }
+    assert_in_range(read_for, 1, FRAMES_MAX);
+    sim_disk_observe(sim->disk, NULL, NULL);
 }
 
 /* --- forgetting ------------------------------------------------------------------------------ */
@@ -336,6 +381,7 @@ int main(void)
         SIMULATED(more_look_alikes_than_are_looked_at__are_not_applied),
         SIMULATED(look_alike_in_memory__does_not_hide_a_key_in_a_file),
         SIMULATED(damaged_block_of_a_key_file__makes_its_keys_unknown_and_never_new),
+        SIMULATED(records_of_one_frame__are_read_once),
         SIMULATED(damaged_record__makes_its_key_unknown_and_never_new),
         SIMULATED(io_error_of_a_look_up__makes_a_key_unknown_once),
         SIMULATED(keys__are_forgotten_only_when_their_file_is_durable),

@@ -306,6 +306,10 @@ static void check_late_reader(struct ledger_sim *sim, unsigned number, bool fail
 {
     static const uint32_t every_read[SIM_OPERATIONS] = {[SIM_READ] = 1000000};
     struct late_reader late = {.sim = sim, .account = sim->book->deposits[number].account};
+    /* the reader has another frame at hand, so that it must read */
+    ledger_sim_deposit(sim, 1);
+    submit_retry(sim, sim->book->deposit_count - 1, 4);
+    (void)ledger_sim_expect(sim, 4, FLORIN_APPLIED);
     int64_t *balance = &sim->book->balances[late.account];
     submit(sim, FLORIN_READ_ACCOUNT, late.account, NULL, 0);
     uint64_t version = ledger_sim_expect(sim, 0, FLORIN_APPLIED).version;

@@ -83,6 +83,25 @@ static void ring__is_full_until_released(void **state)
     assert_null(ring_reserve(ring, 56));
 }
 
+static void ring__has_ample_room_while_a_quarter_stays_free(void **state)
+{
+    struct ring *ring = &((struct fixture *)*state)->ring;
+    size_t length;
+    size_t bytes = 0;
+    for (; ring_has_ample_room(ring, 56); bytes += 64)
+        assert_non_null(ring_reserve(ring, 56));
+    assert_in_range(bytes, RING_BYTES / 2, RING_BYTES / 4 * 3);
+    for (unsigned i = 0; i < RING_BYTES / 4 / 64; i++)
+        assert_non_null(ring_reserve(ring, 56));
+    assert_false(ring_has_ample_room(ring, 56));
+    /* what was read is free */
+    ring_publish(ring);
+    while (ring_next(ring, &length) != NULL)
+        continue;
+    ring_release(ring);
+    assert_true(ring_has_ample_room(ring, 56));
+}
+
 /* Lengths that do not divide the ring, so that every message meets the end of the ring in turn. */
 static void ring__keeps_messages_whole_where_it_wraps(void **state)
 {
@@ -149,6 +168,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ring__publish_says_whether_there_was_news, setup, teardown),
         cmocka_unit_test_setup_teardown(ring__peek_leaves_the_message, setup, teardown),
         cmocka_unit_test_setup_teardown(ring__is_full_until_released, setup, teardown),
+        cmocka_unit_test_setup_teardown(ring__has_ample_room_while_a_quarter_stays_free, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(ring__keeps_messages_whole_where_it_wraps, setup, teardown),
         cmocka_unit_test_setup_teardown(ring__carries_everything_in_order_between_threads, setup,
                                         teardown),

@@ -39,6 +39,7 @@ static int32_t add_change(struct waiters *waiters, uint64_t place, uint32_t acco
                    .transaction_id = SHARD_LSN_PROVISIONAL | place},
         .account_slot = account,
         .staged = true,
+        .raised = 1,
     };
     waiters_stage(waiters, number, deadline);
     return number;
@@ -79,7 +80,7 @@ static void waiters__reader_waits_for_its_account_only(void **state)
     int32_t younger = add_change(waiters, 0, 2, 2, 100);
     waiters_seal(waiters, 11, 11);
     int32_t reader = waiters_take(waiters);
-    waiters_join(waiters, reader, 10);
+    waiters_join(waiters, reader, 10, 100);
     assert_int_equal(waiters_pop_durable(waiters, 10), change);
     assert_int_equal(waiters_pop_durable(waiters, 10), reader);
     assert_int_equal(waiters_pop_durable(waiters, 10), WAITER_NONE);
@@ -106,6 +107,19 @@ static void waiters__expire_once_and_never_come_out_again(void **state)
     assert_int_equal(waiters->free_count, free_before + 2);
 }
 
+/* A hold ends by its time: its record is handed over, and nobody has asked for it. */
+static void waiters__reader_of_what_nobody_waits_for_has_its_own_deadline(void **state)
+{
+    struct waiters *waiters = *state;
+    waiters_seal(waiters, 10, 10);
+    int32_t reader = waiters_take(waiters);
+    *waiters_at(waiters, reader) = (struct waiter){.result = {.status = FLORIN_APPLIED}};
+    waiters_join(waiters, reader, 10, 100);
+    assert_int_equal(waiters_next_deadline(waiters), 100);
+    assert_int_equal(waiters_next_expired(waiters, 99), WAITER_NONE);
+    assert_int_equal(waiters_next_expired(waiters, 100), reader);
+}
+
 static void waiters__know_the_durable_version_also_after_expiry(void **state)
 {
     struct waiters *waiters = *state;
@@ -118,6 +132,27 @@ static void waiters__know_the_durable_version_also_after_expiry(void **state)
     assert_int_equal(waiters_durable_version(waiters, 7, 6), 4);
     waiters_pop_durable(waiters, 10);
     assert_int_equal(waiters_durable_version(waiters, 7, 6), 5);
+}
+
+/* Of thousands of accounts, some of which share a place in the table, and after every change. */
+static void waiters__know_the_durable_versions_of_many_accounts(void **state)
+{
+    enum { ACCOUNTS = 5000, SHARING = 4, STRIDE = WAITERS_VERSIONS, ROUNDS = 3, UNUSED = 3000 };
+    struct waiters *waiters = *state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < ACCOUNTS; i++) {
+            uint32_t account = i / SHARING + i % SHARING * STRIDE;
+            add_change(waiters, round * ACCOUNTS + i, account, 2 + i % SHARING + round, 100);
+            if (i % 1000 > SHARING)
+                continue;
+            assert_int_equal(waiters_durable_version(waiters, account, 9), 1 + i % SHARING);
+            assert_int_equal(waiters_durable_version(waiters, account + UNUSED, 9), 9);
+        }
+    }
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        uint32_t account = i / SHARING + i % SHARING * STRIDE;
+        assert_int_equal(waiters_durable_version(waiters, account, 9), 1 + i % SHARING);
+    }
 }
 
 static void waiters__keep_a_reserve_for_expired_answers(void **state)
@@ -155,7 +190,11 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(waiters__expire_once_and_never_come_out_again, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            waiters__reader_of_what_nobody_waits_for_has_its_own_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(waiters__know_the_durable_version_also_after_expiry, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(waiters__know_the_durable_versions_of_many_accounts, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(waiters__keep_a_reserve_for_expired_answers, setup,
                                         teardown),

@@ -60,7 +60,10 @@ void audit_run(struct simulation *simulation, bool all)
     if (!simulation->failed)
         try_keys(simulation, all);
     if (!simulation->failed)
-        reference_settle(simulation->reference);
+        reference_settle(simulation->reference, florin_durable_lsn(simulation->ledger),
+                         log_eye_record, simulation);
+    if (!simulation->failed)
+        workload_settled(simulation);
     trace(simulation, "audited", simulation->life, 0, 0);
 }
 

@@ -87,7 +87,33 @@
     X(key_from_file, "a key was looked up in the key files")                                       \
     X(lookup_in_vain, "a look-up found another key")                                               \
     X(keys_forgotten, "memory forgot keys that a file has")                                        \
-    X(segment_removed, "retention removed a segment")
+    X(segment_removed, "retention removed a segment")                                              \
+    X(posting_durable, "a posting over workers was durable")                                       \
+    X(posting_survived, "a posting over workers without an answer survived a crash")               \
+    X(posting_lost, "a posting over workers was lost in a crash")                                  \
+    X(posting_refused, "a posting over workers was refused")                                       \
+    X(posting_replayed, "a key of a posting was answered again")                                   \
+    X(refusal_after_restart, "a refused posting was answered again after a restart")               \
+    X(posting_key_in_flight, "two postings with one key in flight")                                \
+    X(crash_before_resolve, "a crash between a decision and the RESOLVE of it")                    \
+    X(crash_with_claims, "a crash while accounts were claimed")                                    \
+    X(claim_waited, "a posting waited for an account")                                             \
+    X(command_waited, "a command waited for a claimed account")                                    \
+    X(slice_at_claim, "a checkpoint was wanted while accounts were claimed")                       \
+    X(rotation_in_posting, "a segment began while a posting was between decision and RESOLVE")     \
+    X(legs_replayed, "a start replayed legs")                                                      \
+    X(legs_on_one_account, "a posting had several legs on one account")                            \
+    X(hold_made, "money was held")                                                                 \
+    X(hold_captured, "a hold was captured")                                                        \
+    X(hold_voided, "a hold was voided")                                                            \
+    X(hold_resolved, "a hold had ended before")                                                    \
+    X(expired_before_restart, "a hold expired in the life that made it")                           \
+    X(expired_after_restart, "a hold expired in a later life")                                     \
+    X(capture_lost_to_expiry, "a capture was under way when its hold expired")                     \
+    X(account_frozen, "an account was frozen")                                                     \
+    X(account_closed, "an account was closed")                                                     \
+    X(refused_frozen, "money of a frozen account did not move")                                    \
+    X(dry_run, "a dry run")
 
 enum counter {
 #define X(name, text) COUNT_##name,

@@ -40,10 +40,14 @@ static void see_commit(struct simulation *simulation, const struct sim_event *ev
     if (event->operation != SIM_SUBMIT || event->error != 0)
         return;
     simulation->commit_under_way = true;
+    if (ends_with(event->name, ".wal"))
+        log_eye_see(simulation, event);
     simulation->under_way = (struct sim_place){.offset = event->offset, .length = event->length};
     memcpy(simulation->under_way.name, event->name, strlen(event->name));
     if (event->offset == 0 && simulation->flying > 0)
         count(simulation->counters, COUNT_rotation_in_flight);
+    if (event->offset == 0 && protocol_eye_is_resolving(simulation))
+        count(simulation->counters, COUNT_rotation_in_posting);
     if (simulation->flying == 0 && simulation->ledger != NULL && !simulation->recovering)
         count(simulation->counters, COUNT_idle_mark);
 }
@@ -130,6 +134,11 @@ static void see_recovered(struct simulation *simulation, const char *line)
         count(simulation->counters, COUNT_torn_at_segment_start);
     if (number_behind(line, "segments=") >= 5)
         count(simulation->counters, COUNT_many_segments);
+    for (uint64_t i = lsn + 1; i <= number_behind(line, "last_lsn="); i++) {
+        const struct reference_record *record = log_eye_record(simulation, i);
+        if (record != NULL && record->leg_count > 1 && !simulation->is_copy)
+            count(simulation->counters, COUNT_legs_replayed);
+    }
     if (lsn > 0)
         count(simulation->counters, COUNT_checkpoint_loaded);
     if (lsn > 0 && lsn < simulation->damaged_lsn)

@@ -68,6 +68,7 @@ static void end_process(struct simulation *simulation)
     if (ledger == NULL)
         return;
     count_life(simulation);
+    protocol_eye_see_crash(simulation);
     for (unsigned i = 0; i < simulation->worker_count; i++)
         worker_detach(simulation->workers[i].worker);
     simulation->worker_count = SIM_WORKERS_MAX; /* the channel of the closing mark is nobody's */
@@ -119,6 +120,7 @@ static int create_ledger(struct simulation *simulation, unsigned workers)
     options.workers = workers;
     options.accounts_max = plan->accounts_max;
     options.keys_memory = plan->keys_memory;
+    options.holds_max = 4096; /* one shard may get them all */
     options.checkpoint_bytes = plan->checkpoint_bytes;
     options.checkpoint_seconds = plan->checkpoint_seconds;
     options.retain_bytes = plan->retain_bytes;

@@ -75,6 +75,11 @@ static void draw_commands(struct plan *plan, struct random *random)
     plan->retry_percent = (unsigned)random_between(random, 0, 40);
     plan->expected_percent = (unsigned)random_between(random, 0, 50);
     plan->other_body_percent = (unsigned)random_between(random, 0, 20);
+    plan->several_percent =
+        random_percent(random, 20) ? 0 : (unsigned)random_between(random, 10, 80);
+    plan->dry_percent = rare(random, 10);
+    for (unsigned i = 0; i < SIM_SEVERAL; i++)
+        plan->weights[i] = (unsigned)random_between(random, i == 0, 8);
     plan->weight_worker = (unsigned)random_between(random, 5, 40);
     plan->weight_client = (unsigned)random_between(random, 1, 40);
     plan->weight_disk = (unsigned)random_between(random, 1, 10);

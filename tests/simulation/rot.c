@@ -123,6 +123,7 @@ void life_begin_with_rot(struct simulation *simulation, unsigned workers)
     struct damage damage = {0};
     bool damaged = damage_file(simulation, rot, &damage);
     trace(simulation, "rot", rot, damaged, 0);
+    simulation->is_copy = true;
     int error = life_start(simulation, workers);
     if (error == 0) {
         judge_start(simulation, &damage);
@@ -132,4 +133,5 @@ void life_begin_with_rot(struct simulation *simulation, unsigned workers)
         simulation_fail(simulation, "damaged files are answered with error %d", error);
     }
     life_change_disk(simulation, whole);
+    simulation->is_copy = false;
 }

@@ -60,6 +60,7 @@ void schedule_round(struct simulation *simulation, unsigned number)
     struct sim_worker *worker = &simulation->workers[number];
     trace(simulation, "round", number, clock_monotonic_ns(), 0);
     worker_round(worker->worker);
+    protocol_eye_see_round(simulation, number);
     simulation->activity++;
     if (sim_disk_is_off(simulation->disk))
         return; /* the power failed within the round: nobody saw its end */

@@ -1,6 +1,6 @@
 /* simulate.c - runs seeds of the simulation.
  *
- *     simulate [--seeds N] [--from S] [--seconds T]    seeds S, S + 1, ...; defaults 700, 1, no
+ *     simulate [--seeds N] [--from S] [--seconds T]    seeds S, S + 1, ...; defaults 400, 1, no
  * limit
  *              [--step N]                              every N-th seed only
  *              [--require-counters]                    fails when something never happened
@@ -21,7 +21,7 @@
 #include "simulation/simulation.h"
 
 enum {
-    SEEDS_DEFAULT = 700,
+    SEEDS_DEFAULT = 400,
     TWICE_EVERY = 100,
     SEED_SECONDS_MAX = 60, /* a seed that hangs is one that fails */
     /* Larger pieces come fresh from the kernel: most of a ledger's memory is never touched. */

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/runtime/clock.h"
@@ -179,11 +180,12 @@ bool simulation_run(struct simulation *simulation)
     virtual_clock_reset();
     plan_draw(&simulation->plan, &simulation->random);
     workload_init(simulation);
-    simulation->reference = reference_create(complain, simulation);
+    simulation->reference = reference_create(complain, simulation, simulation->counters);
     simulation->disk = sim_disk_create();
     run_lives(simulation);
     reference_destroy(simulation->reference);
     workload_deinit(simulation);
+    free(simulation->records);
     sim_disk_destroy(simulation->disk);
     return !simulation->failed;
 }

@@ -7,7 +7,9 @@
  *     workload.c      which command comes next, with which key
  *     life.c          a start (with faults in it), a stop, a crash
  *     rot.c           a start with damaged files
- *     disk_eye.c      what the disk and the ledger's log tell of what happens
+ *     disk_eye.c      what the disk and the ledger's log lines tell of what happens
+ *     log_eye.c       the records that are written
+ *     protocol_eye.c  what postings over several workers are doing
  *     audit.c         after every start: all accounts, keys in doubt, a sample of the others
  *     reference.c     what answers are right
  *
@@ -30,6 +32,7 @@
 
 struct channel;
 struct worker;
+enum { SIM_SEVERAL = 7 };
 
 enum {
     SIM_WORKERS_MAX = 4,
@@ -37,6 +40,8 @@ enum {
     SIM_KEYS_MAX = 2048,
     SIM_CONTENTS = 3, /* as which an account may be opened */
     SIM_FAILURE_BYTES = 512,
+    SIM_LEGS_MAX = REFERENCE_LEGS_MAX,
+    SIM_HOLDS_MAX = 16, /* newest ones, that commands name */
 };
 
 /* --- plan.c ---------------------------------------------------------------------------------- */
@@ -77,6 +82,9 @@ struct plan {
     unsigned retry_percent;    /* of changes with key */
     unsigned expected_percent; /* of changes */
     unsigned other_body_percent;
+    unsigned several_percent;      /* of changes: kinds with legs, holds, changes of accounts */
+    unsigned weights[SIM_SEVERAL]; /* of these, in the order of workload_legs.c */
+    unsigned dry_percent;
     unsigned weight_worker, weight_client, weight_disk, weight_background, weight_time;
     unsigned end_clean, end_kill, end_power, end_power_later; /* weights */
 };
@@ -97,6 +105,8 @@ struct sim_key {
     unsigned account;
     char name[16];
     struct florin_command command; /* of the first attempt */
+    uint8_t legs[SIM_LEGS_MAX];    /* its accounts */
+    uint8_t leg_count;
     unsigned flying;
     unsigned life; /* of the newest attempt */
     bool doubt;    /* an answer was lost or "unknown" */
@@ -111,6 +121,29 @@ struct sim_attempt {
     enum florin_command_kind kind;
     uint64_t version; /* shown when it was sent */
     bool had_room;    /* the disk, when it was sent */
+    bool is_dry;
+    bool is_spread; /* over accounts of several workers */
+    bool is_flying;
+    bool was_lost; /* without an answer, in a crash */
+};
+
+/* Legs of a command, kept to the end. */
+struct sim_legs {
+    struct sim_legs *next;
+    struct florin_leg legs[SIM_LEGS_MAX];
+};
+
+struct sim_hold {
+    unsigned account;
+    uint64_t id;
+    int64_t amount;
+};
+
+/* A command that is about to be sent. */
+struct sim_draft {
+    struct florin_command command;
+    uint8_t legs[SIM_LEGS_MAX]; /* accounts */
+    uint8_t leg_count;
 };
 
 /* A command that took effect. */
@@ -126,7 +159,13 @@ struct workload {
     unsigned key_count; /* key numbers begin with 1 */
     struct sim_attempt *attempts;
     size_t attempt_max;
-    uint64_t sent; /* commands of the workload */
+    size_t attempt_count;
+    size_t lives_first; /* attempt of this life */
+    struct sim_legs *kept_legs;
+    struct sim_hold holds[SIM_HOLDS_MAX];
+    unsigned hold_count;
+    char currencies[SIM_ACCOUNTS_MAX][FLORIN_CURRENCY_MAX + 1]; /* as answers have told; "" */
+    uint64_t sent;                                              /* commands of the workload */
     uint64_t pause_until_ns;
     /* of this life, that of the newest command */
     struct sim_effect effects[SIM_ACCOUNTS_MAX][SIM_WORKERS_MAX];
@@ -182,6 +221,11 @@ struct simulation {
     struct sim_place newest;    /* a frame that is durable */
     struct sim_place older;     /* the one before, in the same file; name "": none */
 
+    /* log_eye.c: by LSN */
+    struct reference_record *records;
+    size_t record_max;
+    bool is_copy; /* the ledger that runs is one of a copy: its records do not count */
+
     bool failed;
     char failure[SIM_FAILURE_BYTES];
 };
@@ -213,8 +257,23 @@ void workload_send_key(struct simulation *simulation, unsigned key);
 /* An answer has come. */
 void workload_answer(struct simulation *simulation, const struct florin_result *result);
 
+/* The number of an account; REFERENCE_NO_ACCOUNT. */
+unsigned workload_account(const struct simulation *simulation, const char *id, size_t id_length);
+
+/* What became of what was in flight at the last crash is known. */
+void workload_settled(struct simulation *simulation);
+
 /* The process has ended. */
 void workload_crash(struct simulation *simulation);
+
+/* --- workload_legs.c: transfers, postings, batches, holds, captures, voids, changes ------------
+ */
+
+struct sim_draft workload_draw_several(struct simulation *simulation, unsigned account);
+
+/* Expected version and balance, as the plan likes. */
+void workload_draw_expected(struct simulation *simulation, unsigned account,
+                            struct florin_command *command);
 
 /* --- life.c ---------------------------------------------------------------------------------- */
 
@@ -245,6 +304,28 @@ void disk_eye_open(struct simulation *simulation, struct sim_disk *disk);
 
 /* One line of the ledger's log. */
 void disk_eye_log_line(void *context, const char *line);
+
+/* --- log_eye.c ------------------------------------------------------------------------------- */
+
+/* A frame is submitted. */
+void log_eye_see(struct simulation *simulation, const struct sim_event *event);
+
+/* reference_log; `context`: the simulation. */
+const struct reference_record *log_eye_record(void *context, uint64_t lsn);
+
+/* --- protocol_eye.c -------------------------------------------------------------------------- */
+
+/* Whether accounts are of several workers. */
+bool protocol_eye_is_spread(const struct simulation *simulation, const struct sim_draft *draft);
+
+/* Behind a round of a worker. */
+void protocol_eye_see_round(struct simulation *simulation, unsigned number);
+
+/* Whether a posting has its record, and not all workers know. */
+bool protocol_eye_is_resolving(const struct simulation *simulation);
+
+/* The process is about to end by itself or by force. */
+void protocol_eye_see_crash(struct simulation *simulation);
 
 /* --- schedule.c ------------------------------------------------------------------------------ */
 

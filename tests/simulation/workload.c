@@ -37,6 +37,8 @@ static void init_openings(struct workload *workload, unsigned account)
         }
         if (account % 8 == 5)
             opening->amount_minor = INT64_MAX - 3000000;
+        if (account % 6 == 2) /* may be closed at once */
+            opening->amount_minor = 0;
     }
 }
 
@@ -54,13 +56,29 @@ void workload_init(struct simulation *simulation)
 
 void workload_deinit(struct simulation *simulation)
 {
-    free(simulation->workload.attempts);
+    struct workload *workload = &simulation->workload;
+    while (workload->kept_legs != NULL) {
+        struct sim_legs *next = workload->kept_legs->next;
+        free(workload->kept_legs);
+        workload->kept_legs = next;
+    }
+    free(workload->attempts);
+}
+
+unsigned workload_account(const struct simulation *simulation, const char *id, size_t id_length)
+{
+    for (unsigned i = 0; i < SIM_ACCOUNTS_MAX; i++) {
+        const char *own = simulation->workload.ids[i];
+        if (strlen(own) == id_length && memcmp(own, id, id_length) == 0)
+            return i;
+    }
+    return REFERENCE_NO_ACCOUNT;
 }
 
 /* --- sending --------------------------------------------------------------------------------- */
 
 static void note_attempt(struct simulation *simulation, uint32_t number, unsigned account,
-                         unsigned key, enum florin_command_kind kind)
+                         unsigned key, const struct sim_draft *draft)
 {
     struct workload *workload = &simulation->workload;
     if (number >= workload->attempt_max) {
@@ -72,36 +90,52 @@ static void note_attempt(struct simulation *simulation, uint32_t number, unsigne
     workload->attempts[number] = (struct sim_attempt){
         .account = account,
         .key = key,
-        .kind = kind,
+        .kind = draft->command.kind,
         .version = reference_version(simulation->reference, account),
         .had_room = simulation->has_room,
+        .is_dry = draft->command.dry_run,
+        .is_spread = draft->leg_count > 1 && protocol_eye_is_spread(simulation, draft),
     };
+    workload->attempt_count = number + 1;
     if (key == REFERENCE_NO_KEY)
         return;
     struct sim_key *used = &workload->keys[key];
     if (used->flying > 0)
         count(simulation->counters, COUNT_same_key_concurrently);
+    if (used->flying > 0 && workload->attempts[number].is_spread)
+        count(simulation->counters, COUNT_posting_key_in_flight);
     used->flying++;
 }
 
-static void send_command(struct simulation *simulation, unsigned account, unsigned key,
-                         struct florin_command *command, enum florin_status malformed)
+static void send_draft(struct simulation *simulation, unsigned account, unsigned key,
+                       struct sim_draft *draft, enum florin_status malformed)
 {
+    struct florin_command *command = &draft->command;
     uint32_t number = reference_invoke(simulation->reference, account, key, command, malformed);
+    if (draft->leg_count > 0)
+        reference_invoke_legs(simulation->reference, draft->legs, draft->leg_count);
     unsigned at = (unsigned)random_below(&simulation->random, simulation->worker_count);
-    note_attempt(simulation, number, account, key, command->kind);
+    note_attempt(simulation, number, account, key, draft);
     simulation->workload.attempts[number].at = at;
     struct sim_worker *worker = &simulation->workers[at];
     command->user_data = number;
     trace(simulation, "send", number, account << 16 | key, (uint64_t)command->amount_minor);
     enum florin_status status = worker_submit(worker->worker, command);
     simulation->flying++;
+    simulation->workload.attempts[number].is_flying = true;
     worker->awake = true;
     if (status == FLORIN_APPLIED)
         return;
     const struct florin_result refusal = {
         .user_data = number, .status = status, .kind = command->kind};
     workload_answer(simulation, &refusal);
+}
+
+static void send_command(struct simulation *simulation, unsigned account, unsigned key,
+                         const struct florin_command *command, enum florin_status malformed)
+{
+    struct sim_draft draft = {.command = *command};
+    send_draft(simulation, account, key, &draft, malformed);
 }
 
 void workload_send_read(struct simulation *simulation, unsigned account)
@@ -114,11 +148,18 @@ void workload_send_read(struct simulation *simulation, unsigned account)
     send_command(simulation, account, REFERENCE_NO_KEY, &command, FLORIN_APPLIED);
 }
 
+static struct sim_draft draft_of_key(const struct simulation *simulation, unsigned key)
+{
+    const struct sim_key *used = &simulation->workload.keys[key];
+    struct sim_draft draft = {.command = used->command, .leg_count = used->leg_count};
+    memcpy(draft.legs, used->legs, sizeof draft.legs);
+    return draft;
+}
+
 void workload_send_key(struct simulation *simulation, unsigned key)
 {
-    struct sim_key *used = &simulation->workload.keys[key];
-    struct florin_command command = used->command;
-    send_command(simulation, used->account, key, &command, FLORIN_APPLIED);
+    struct sim_draft draft = draft_of_key(simulation, key);
+    send_draft(simulation, simulation->workload.keys[key].account, key, &draft, FLORIN_APPLIED);
 }
 
 /* --- drawing --------------------------------------------------------------------------------- */
@@ -153,8 +194,8 @@ static void draw_amount(struct random *random, struct florin_command *command)
     }
 }
 
-static void draw_expected(struct simulation *simulation, unsigned account,
-                          struct florin_command *command)
+void workload_draw_expected(struct simulation *simulation, unsigned account,
+                            struct florin_command *command)
 {
     struct random *random = &simulation->random;
     if (!random_percent(random, simulation->plan.expected_percent))
@@ -162,22 +203,33 @@ static void draw_expected(struct simulation *simulation, unsigned account,
     uint64_t shown = reference_version(simulation->reference, account);
     command->expected_version = random_percent(random, 60) ? shown : random_between(random, 1, 40);
     command->expected_by_precondition = random_percent(random, 30);
+    if (!command->amount_is_decimal && random_percent(random, 20)) {
+        command->has_expected_balance = true;
+        command->expected_balance_minor = (int64_t)random_below(random, 1000000);
+    }
 }
 
-static struct florin_command draw_posting(struct simulation *simulation, unsigned account)
+static struct sim_draft draw_move(struct simulation *simulation, unsigned account)
 {
-    struct florin_command command = {
-        .account = simulation->workload.ids[account],
-        .account_length = strlen(simulation->workload.ids[account]),
+    struct sim_draft draft = {
+        .command = {.account = simulation->workload.ids[account],
+                    .account_length = strlen(simulation->workload.ids[account])},
     };
-    draw_amount(&simulation->random, &command);
-    draw_expected(simulation, account, &command);
-    return command;
+    draw_amount(&simulation->random, &draft.command);
+    workload_draw_expected(simulation, account, &draft.command);
+    return draft;
 }
 
-static unsigned take_key(struct workload *workload, unsigned account,
-                         struct florin_command *command)
+static struct sim_draft draw_change(struct simulation *simulation, unsigned account)
 {
+    if (random_percent(&simulation->random, simulation->plan.several_percent))
+        return workload_draw_several(simulation, account);
+    return draw_move(simulation, account);
+}
+
+static unsigned take_key(struct workload *workload, unsigned account, struct sim_draft *draft)
+{
+    struct florin_command *command = &draft->command;
     if (workload->key_count + 1 >= SIM_KEYS_MAX)
         return REFERENCE_NO_KEY;
     unsigned number = ++workload->key_count;
@@ -191,6 +243,8 @@ static unsigned take_key(struct workload *workload, unsigned account,
     command->key = key->name;
     command->key_length = strlen(key->name);
     key->command = *command;
+    key->leg_count = draft->leg_count;
+    memcpy(key->legs, draft->legs, sizeof key->legs);
     return number;
 }
 
@@ -205,21 +259,25 @@ static void send_retry(struct simulation *simulation)
         number = workload->key_count - (unsigned)random_below(random, recent);
     }
     struct sim_key *key = &workload->keys[number];
-    struct florin_command command = key->command;
+    struct sim_draft draft = draft_of_key(simulation, number);
     if (random_percent(random, simulation->plan.other_body_percent)) {
-        command.amount_is_decimal = false;
-        draw_amount(random, &command);
-        draw_expected(simulation, key->account, &command);
+        do
+            draft = draw_change(simulation, key->account);
+        while (draft.command.kind == FLORIN_CHANGE_ACCOUNT);
+        draft.command.key = key->command.key;
+        draft.command.key_length = key->command.key_length;
         if (key->flying > 0)
             count(simulation->counters, COUNT_other_body_concurrently);
     }
-    send_command(simulation, key->account, number, &command, FLORIN_APPLIED);
+    draft.command.dry_run = random_percent(random, simulation->plan.dry_percent);
+    send_draft(simulation, key->account, number, &draft, FLORIN_APPLIED);
 }
 
 static void send_malformed(struct simulation *simulation, unsigned account)
 {
-    struct florin_command command = draw_posting(simulation, account);
+    struct florin_command command = draw_move(simulation, account).command;
     command.expected_version = 0;
+    command.has_expected_balance = false;
     enum florin_status status = FLORIN_INVALID_AMOUNT;
     if (random_percent(&simulation->random, 50)) {
         command.account = no_account;
@@ -231,7 +289,7 @@ static void send_malformed(struct simulation *simulation, unsigned account)
     send_command(simulation, account, REFERENCE_NO_KEY, &command, status);
 }
 
-static void send_posting(struct simulation *simulation, unsigned account)
+static void send_change(struct simulation *simulation, unsigned account)
 {
     struct workload *workload = &simulation->workload;
     const struct plan *plan = &simulation->plan;
@@ -241,9 +299,12 @@ static void send_posting(struct simulation *simulation, unsigned account)
         send_retry(simulation);
         return;
     }
-    struct florin_command command = draw_posting(simulation, account);
-    unsigned key = with_key ? take_key(workload, account, &command) : REFERENCE_NO_KEY;
-    send_command(simulation, account, key, &command, FLORIN_APPLIED);
+    struct sim_draft draft = draw_change(simulation, account);
+    bool takes_key = with_key && draft.command.kind != FLORIN_CHANGE_ACCOUNT;
+    unsigned key = takes_key ? take_key(workload, account, &draft) : REFERENCE_NO_KEY;
+    if (key == REFERENCE_NO_KEY)
+        draft.command.dry_run = random_percent(&simulation->random, plan->dry_percent);
+    send_draft(simulation, account, key, &draft, FLORIN_APPLIED);
 }
 
 void workload_send(struct simulation *simulation)
@@ -261,7 +322,7 @@ void workload_send(struct simulation *simulation)
     else if (random_percent(random, 4) || reference_version(simulation->reference, account) == 0)
         send_opening(simulation, account);
     else
-        send_posting(simulation, account);
+        send_change(simulation, account);
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -272,14 +333,61 @@ static void count_status(struct simulation *simulation, const struct florin_resu
         enum florin_status status;
         enum counter counter;
     } of_status[] = {
-        {FLORIN_COMMIT_UNKNOWN, COUNT_commit_unknown}, {FLORIN_NOT_COMMITTED, COUNT_not_committed},
-        {FLORIN_STORAGE_FULL, COUNT_storage_full},     {FLORIN_KEY_REUSED, COUNT_key_reused},
-        {FLORIN_ACCOUNT_EXISTS, COUNT_account_exists}, {FLORIN_KEYS_FULL, COUNT_keys_full},
+        {FLORIN_COMMIT_UNKNOWN, COUNT_commit_unknown},
+        {FLORIN_NOT_COMMITTED, COUNT_not_committed},
+        {FLORIN_STORAGE_FULL, COUNT_storage_full},
+        {FLORIN_KEY_REUSED, COUNT_key_reused},
+        {FLORIN_ACCOUNT_EXISTS, COUNT_account_exists},
+        {FLORIN_KEYS_FULL, COUNT_keys_full},
+        {FLORIN_HOLD_RESOLVED, COUNT_hold_resolved},
+        {FLORIN_ACCOUNT_FROZEN, COUNT_refused_frozen},
     };
     for (size_t i = 0; i < sizeof of_status / sizeof of_status[0]; i++) {
         if (of_status[i].status == result->status)
             count(simulation->counters, of_status[i].counter);
     }
+}
+
+static void count_attempt(struct simulation *simulation, const struct sim_attempt *attempt,
+                          const struct florin_result *result)
+{
+    struct counters *counters = simulation->counters;
+    bool applied = result->status == FLORIN_APPLIED && result->transaction_id != 0;
+    if (attempt->is_dry && result->status == FLORIN_APPLIED)
+        count(counters, COUNT_dry_run);
+    if (attempt->is_spread && applied && !result->replayed)
+        count(counters, COUNT_posting_durable);
+    if (attempt->is_spread && !applied &&
+        florin_status_outcome(result->status) == FLORIN_OUTCOME_REJECTED)
+        count(counters, COUNT_posting_refused);
+    if (attempt->is_spread && result->replayed)
+        count(counters, COUNT_posting_replayed);
+    if (attempt->kind == FLORIN_CAPTURE && applied)
+        count(counters, COUNT_hold_captured);
+    if (attempt->kind == FLORIN_VOID && applied)
+        count(counters, COUNT_hold_voided);
+    if (attempt->kind == FLORIN_CHANGE_ACCOUNT && applied &&
+        result->account_status == FLORIN_STATE_FROZEN)
+        count(counters, COUNT_account_frozen);
+    if (attempt->kind == FLORIN_CHANGE_ACCOUNT && applied &&
+        result->account_status == FLORIN_STATE_CLOSED)
+        count(counters, COUNT_account_closed);
+}
+
+/* What later commands may name. */
+static void note_result(struct simulation *simulation, const struct sim_attempt *attempt,
+                        const struct florin_result *result)
+{
+    struct workload *workload = &simulation->workload;
+    count_attempt(simulation, attempt, result);
+    if (attempt->kind == FLORIN_READ_ACCOUNT && result->currency[0] != '\0')
+        memcpy(workload->currencies[attempt->account], result->currency, sizeof result->currency);
+    if (attempt->kind != FLORIN_HOLD || result->status != FLORIN_APPLIED ||
+        result->transaction_id == 0)
+        return;
+    count(simulation->counters, COUNT_hold_made);
+    workload->holds[workload->hold_count++ % SIM_HOLDS_MAX] = (struct sim_hold){
+        .account = attempt->account, .id = result->transaction_id, .amount = result->amount_minor};
 }
 
 /* Whether changes are refused for want of disk, and taken again. */
@@ -344,7 +452,11 @@ static void judge_order(struct simulation *simulation, uint32_t number,
 {
     const struct sim_attempt *attempt = &simulation->workload.attempts[number];
     struct sim_effect *newest = &simulation->workload.effects[attempt->account][attempt->at];
-    if (result->replayed || result->transaction_id == 0 || result->status == FLORIN_KEY_REUSED)
+    /* A posting takes effect when it has all its accounts. */
+    bool is_posting = attempt->kind == FLORIN_TRANSFER || attempt->kind == FLORIN_POSTING ||
+                      attempt->kind == FLORIN_BATCH || attempt->kind == FLORIN_CAPTURE;
+    if (result->replayed || result->transaction_id == 0 || result->status == FLORIN_KEY_REUSED ||
+        attempt->kind == FLORIN_READ_ACCOUNT || is_posting)
         return;
     if (newest->lsn != 0 && (number > newest->number) != (result->transaction_id > newest->lsn))
         simulation_fail(simulation, "commands %u and %u on account %u take effect in another order",
@@ -358,13 +470,15 @@ void workload_answer(struct simulation *simulation, const struct florin_result *
     uint32_t number = (uint32_t)result->user_data;
     trace(simulation, "answer", number, (uint64_t)result->status << 32 | result->version,
           result->transaction_id);
-    reference_answer(simulation->reference, number, result);
+    reference_answer(simulation->reference, number, result, florin_durable_lsn(simulation->ledger));
     if (simulation->failed)
         return;
     const struct sim_attempt *attempt = &simulation->workload.attempts[number];
     simulation->flying--;
+    simulation->workload.attempts[number].is_flying = false;
     judge_order(simulation, number, result);
     count_status(simulation, result);
+    note_result(simulation, attempt, result);
     watch_storage(simulation, attempt, result);
     if (attempt->kind == FLORIN_READ_ACCOUNT && result->version > attempt->version)
         count(simulation->counters, COUNT_read_waited);
@@ -376,7 +490,11 @@ void workload_answer(struct simulation *simulation, const struct florin_result *
         return;
     struct sim_key *key = &simulation->workload.keys[attempt->key];
     key->flying--;
-    count_key(simulation, key, result);
+    if (result->replayed && attempt->is_spread && result->status != FLORIN_APPLIED &&
+        key->life != 0 && key->life < simulation->life)
+        count(simulation->counters, COUNT_refusal_after_restart);
+    if (!attempt->is_dry || result->replayed)
+        count_key(simulation, key, result);
 }
 
 void workload_crash(struct simulation *simulation)
@@ -386,6 +504,8 @@ void workload_crash(struct simulation *simulation)
     simulation->flying = 0;
     workload->pause_until_ns = 0;
     memset(workload->effects, 0, sizeof workload->effects);
+    for (size_t i = workload->lives_first; i < workload->attempt_count; i++)
+        workload->attempts[i].was_lost |= workload->attempts[i].is_flying;
     for (unsigned i = 1; i <= workload->key_count; i++) {
         struct sim_key *key = &workload->keys[i];
         if (key->flying > 0) {
@@ -394,4 +514,17 @@ void workload_crash(struct simulation *simulation)
         }
         key->flying = 0;
     }
+}
+
+void workload_settled(struct simulation *simulation)
+{
+    struct workload *workload = &simulation->workload;
+    for (size_t i = workload->lives_first; i < workload->attempt_count; i++) {
+        const struct sim_attempt *attempt = &workload->attempts[i];
+        if (attempt->was_lost && attempt->is_spread)
+            count(simulation->counters, reference_took_effect(simulation->reference, (uint32_t)i)
+                                            ? COUNT_posting_survived
+                                            : COUNT_posting_lost);
+    }
+    workload->lives_first = workload->attempt_count;
 }

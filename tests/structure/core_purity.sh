@@ -14,6 +14,8 @@ allowed() {
     # The same, as _FORTIFY_SOURCE calls them; the stack protector; assert().
     __memcpy_chk | __memset_chk | __memmove_chk) ;;
     __stack_chk_fail | __assert_fail | __chk_fail) ;;
+    # Division of 128 bits, which the compiler calls.
+    __udivti3 | __umodti3 | __udivmodti4) ;;
     # The hash function, pure, where it is not inlined.
     XXH3_* | XXH128_* | XXH64*) ;;
     # What the linker and the sanitizers add.

@@ -23,7 +23,8 @@ __attribute__((noreturn)) static void give_up(const char *what)
     abort();
 }
 
-static void open_socket(struct http_client *client, const struct sockaddr *address,
+/* false: nobody listens. */
+static bool open_socket(struct http_client *client, const struct sockaddr *address,
                         socklen_t length)
 {
     const struct timeval limit = {.tv_sec = HTTP_CLIENT_TIMEOUT_S};
@@ -33,17 +34,29 @@ static void open_socket(struct http_client *client, const struct sockaddr *addre
         give_up("socket");
     if (setsockopt(client->descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
         give_up("setsockopt");
-    if (connect(client->descriptor, address, length) != 0)
+    if (connect(client->descriptor, address, length) == 0)
+        return true;
+    if (errno != ECONNREFUSED && errno != ECONNRESET)
         give_up("connect");
+    close(client->descriptor);
+    return false;
 }
 
-void http_client_open(struct http_client *client, unsigned port)
+bool http_client_try_open(struct http_client *client, unsigned port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int on = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    open_socket(client, (const struct sockaddr *)&address, sizeof(address));
+    if (!open_socket(client, (const struct sockaddr *)&address, sizeof(address)))
+        return false;
     (void)setsockopt(client->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return true;
+}
+
+void http_client_open(struct http_client *client, unsigned port)
+{
+    if (!http_client_try_open(client, port))
+        give_up("connect");
 }
 
 void http_client_open_path(struct http_client *client, const char *path)
@@ -52,7 +65,8 @@ void http_client_open_path(struct http_client *client, const char *path)
     if (strlen(path) >= sizeof(address.sun_path))
         give_up("path");
     memcpy(address.sun_path, path, strlen(path) + 1);
-    open_socket(client, (const struct sockaddr *)&address, sizeof(address));
+    if (!open_socket(client, (const struct sockaddr *)&address, sizeof(address)))
+        give_up("connect");
 }
 
 void http_client_close(struct http_client *client)
@@ -192,27 +206,36 @@ static bool receive_chunk_size(struct http_client *client, size_t *size)
     return true;
 }
 
+bool http_client_receive_chunk(struct http_client *client,
+                               void (*take_piece)(void *context, const char *bytes, size_t length),
+                               void *context, size_t *size)
+{
+    if (!receive_chunk_size(client, size))
+        return false;
+    for (size_t left = *size; left > 0;) {
+        if (client->length == 0 && !receive_some(client))
+            return false;
+        size_t piece = client->length < left ? client->length : left;
+        take_piece(context, client->bytes, piece);
+        take(client, piece);
+        left -= piece;
+    }
+    while (client->length < 2) {
+        if (!receive_some(client))
+            return false;
+    }
+    if (memcmp(client->bytes, "\r\n", 2) != 0)
+        return false;
+    take(client, 2);
+    return true;
+}
+
 bool http_client_receive_chunks(struct http_client *client,
                                 void (*take_piece)(void *context, const char *bytes, size_t length),
                                 void *context)
 {
     size_t size;
-    while (receive_chunk_size(client, &size)) {
-        for (size_t left = size; left > 0;) {
-            if (client->length == 0 && !receive_some(client))
-                return false;
-            size_t piece = client->length < left ? client->length : left;
-            take_piece(context, client->bytes, piece);
-            take(client, piece);
-            left -= piece;
-        }
-        while (client->length < 2) {
-            if (!receive_some(client))
-                return false;
-        }
-        if (memcmp(client->bytes, "\r\n", 2) != 0)
-            return false;
-        take(client, 2);
+    while (http_client_receive_chunk(client, take_piece, context, &size)) {
         if (size == 0)
             return true;
     }

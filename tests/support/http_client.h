@@ -27,6 +27,8 @@ struct http_response {
 };
 
 void http_client_open(struct http_client *client, unsigned port);
+/* false: nobody listens. */
+bool http_client_try_open(struct http_client *client, unsigned port);
 /* A UNIX socket. */
 void http_client_open_path(struct http_client *client, const char *path);
 void http_client_close(struct http_client *client);
@@ -44,6 +46,11 @@ bool http_client_receive(struct http_client *client, struct http_response *respo
 
 /* Only the head of the next response; what follows is the caller's to take. */
 bool http_client_receive_head(struct http_client *client, struct http_response *response);
+
+/* The next chunk of such a body, piece by piece; *size 0: the last one. false: broken off. */
+bool http_client_receive_chunk(struct http_client *client,
+                               void (*take_piece)(void *context, const char *bytes, size_t length),
+                               void *context, size_t *size);
 
 /* The body behind a head with "Transfer-Encoding: chunked", piece by piece; false: it broke off
  * before its last chunk. */

@@ -106,8 +106,9 @@ struct sim_event {
     const char *from; /* RENAME: the old name; else "" */
     uint64_t offset;
     uint64_t length;
-    int error;     /* 0 or -errno */
-    bool injected; /* the error was not the caller's fault */
+    const uint8_t *bytes; /* SUBMIT: what is written; valid during the call */
+    int error;            /* 0 or -errno */
+    bool injected;        /* the error was not the caller's fault */
 };
 
 /* Called after every operation, also failed ones; not after those without power. NULL: nobody. */

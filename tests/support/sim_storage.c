@@ -388,7 +388,8 @@ static int sim_submit(struct channel *base, struct storage_file *file, const voi
     struct sim_event event = {.operation = SIM_SUBMIT,
                               .name = inode_of(file)->last_name,
                               .offset = offset,
-                              .length = length};
+                              .length = length,
+                              .bytes = buffer};
     int error = disk_begin(disk, &event);
     if (error != 0)
         return disk_end(disk, &event, has_power, error);

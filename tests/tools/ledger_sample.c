@@ -221,6 +221,15 @@ static int take_frame(void *context, uint64_t first_lsn, uint32_t record_count,
         enum shard_replay result =
             shard_replay(&replay->shards[hash % replay->shard_count], &record, hash, first_lsn + i);
         assert(result == SHARD_REPLAY_APPLIED);
+        const uint8_t *at = record.leg_bytes;
+        for (uint8_t number = 0; number < record.leg_count; number++) {
+            struct record_leg leg;
+            at = record_next_leg(at, &leg);
+            hash = hash_account(&replay->secret, leg.id, leg.id_length);
+            result = shard_replay_leg(&replay->shards[hash % replay->shard_count], &record, &leg,
+                                      hash, first_lsn + i);
+            assert(result == SHARD_REPLAY_APPLIED);
+        }
     }
     return 0;
 }
@@ -239,7 +248,7 @@ uint64_t sample_replay_digest(const char *directory, uint64_t lsn, unsigned shar
     options.storage = storage;
     hash_secret_init(&replay.secret, options.meta.hash_seed, META_HASH_SEED_BYTES);
     const struct shard_options limits = {
-        .secret = &replay.secret, .accounts_max = 1000, .keys_memory = 100000};
+        .secret = &replay.secret, .accounts_max = 1000, .keys_memory = 100000, .holds_max = 1000};
     size_t bytes = shard_memory_bytes(&limits);
     void *memory[SHARDS_MAX];
     for (unsigned i = 0; i < shards; i++) {
