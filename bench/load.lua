@@ -4,6 +4,8 @@
 --
 -- MODE      deposit: a durable deposit of 1.00, each with an Idempotency-Key of its own
 --           read:    a balance
+--           transfer: a durable transfer of 1.00 between two of the accounts, likewise
+--           hot:     a deposit, all of them on one account
 -- ACCOUNTS  how many accounts, named bench0 to bench<N-1>; one is drawn for each request
 -- RUN       a number that differs from run to run on one data directory, so that keys do
 --
@@ -19,7 +21,8 @@ function setup(thread)
 end
 
 local body = '{"type":"Deposit","amount":1.00}'
-local before_path, between, after_key, mode, accounts, prefix
+local transfer = '{"from":"bench%d","to":"bench%d","amount":1.00}'
+local before_path, between, after_key, mode, accounts, prefix, before_length
 local counter = 0
 local random = math.random
 local format = string.format
@@ -33,6 +36,9 @@ function init(arguments)
     if mode == "read" then
         before_path = "GET /accounts/bench"
         between = "/balance" .. host .. "\r\n"
+    elseif mode == "transfer" then
+        before_length = "POST /transfers" .. host .. "Content-Type: application/json\r\n"
+            .. "Idempotency-Key: " .. prefix
     else
         before_path = "POST /accounts/bench"
         between = "/transactions" .. host .. "Content-Type: application/json\r\nContent-Length: "
@@ -47,6 +53,14 @@ function request()
         return before_path .. account .. between
     end
     counter = counter + 1
+    if mode == "transfer" then
+        local to = (account + random(1, accounts - 1)) % accounts
+        local text = format(transfer, account, to)
+        return before_length .. format("%010x\r\nContent-Length: %d\r\n\r\n", counter, #text) .. text
+    end
+    if mode == "hot" then
+        account = 0
+    end
     return before_path .. account .. between .. format("%010x", counter) .. after_key
 end
 
