@@ -214,6 +214,14 @@ static enum exit_code correct(const struct florin_call *call, struct remote *rem
                                                           : exchange_refused(call, answer);
 }
 
+/* The server writes a balance with as many decimals as its currency has, also one that ISO 4217
+ * does not have. */
+static uint8_t exponent_of(const struct account_view *view)
+{
+    const char *point = strchr(view->balance, '.');
+    return point == NULL ? 0 : (uint8_t)strlen(point + 1);
+}
+
 static enum exit_code reset(const struct florin_call *call, struct remote *remote,
                             struct remote_answer *answer)
 {
@@ -223,10 +231,10 @@ static enum exit_code reset(const struct florin_call *call, struct remote *remot
         enum exit_code code = read_account(call, remote, answer, &view);
         if (code != EXIT_OK)
             return code;
-        int exponent = florin_currency_exponent(view.currency, strlen(view.currency));
-        if (exponent < 0)
+        uint8_t exponent = exponent_of(&view);
+        if (exponent > FLORIN_EXPONENT_MAX)
             return exchange_strange(call);
-        if (!difference(call, &view, (uint8_t)exponent, &missing)) {
+        if (!difference(call, &view, exponent, &missing)) {
             fprintf(stderr, "florin: %s is not an amount in %s\n", call->amount, view.currency);
             return EXIT_USAGE;
         }
@@ -234,7 +242,7 @@ static enum exit_code reset(const struct florin_call *call, struct remote *remot
             print_account(call, &view);
             return EXIT_OK;
         }
-        code = correct(call, remote, &view, missing, (uint8_t)exponent, answer);
+        code = correct(call, remote, &view, missing, exponent, answer);
         if (code != EXIT_OK)
             return code;
         /* Corrected: the next look finds nothing missing, and prints what is there. */

@@ -17,9 +17,9 @@
 
 struct option_name {
     const char *name;
-    /* false: the value is not one; *wanted says what is. A flag gets "true" or "false". */
+    /* false: the value is not one; *wanted says what is. Without an argument it gets "true". */
     bool (*set)(struct florind_options *options, const char *value, const char **wanted);
-    bool is_flag;
+    int has_argument; /* as getopt_long() says it */
 };
 
 static bool read_number(const char *text, uint64_t min, uint64_t max, uint64_t *number)
@@ -84,6 +84,52 @@ static bool set_open(struct florind_options *options, const char *value, const c
         open->balance_minor < 0)
         return false;
     options->open_count++;
+    return true;
+}
+
+static const struct florin_currency *options_find_currency(const struct florind_options *options,
+                                                           const char *code)
+{
+    for (size_t i = 0; i < options->currency_count; i++) {
+        if (strcmp(options->currencies[i].code, code) == 0)
+            return &options->currencies[i];
+    }
+    return NULL;
+}
+
+static bool set_currency(struct florind_options *options, const char *value, const char **wanted)
+{
+    *wanted = "CODE:DECIMALS, like BTC:8: 1 to 8 of A-Z and 0-9 that ISO 4217 does not have, and 0 "
+              "to 8 decimals; each once, 64 at most";
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    uint64_t exponent;
+    struct florin_currency added = {.exponent = 0};
+    size_t length = strspn(value, allowed);
+    if (length == 0 || length > FLORIN_CURRENCY_MAX || value[length] != ':' ||
+        !read_number(value + length + 1, 0, FLORIN_EXPONENT_MAX, &exponent))
+        return false;
+    memcpy(added.code, value, length);
+    added.exponent = (uint8_t)exponent;
+    if (options->currency_count == FLORIN_OWN_CURRENCIES_MAX ||
+        florin_currency_exponent(added.code, length) >= 0 ||
+        options_find_currency(options, added.code) != NULL)
+        return false;
+    options->currencies[options->currency_count++] = added;
+    return true;
+}
+
+/* Whether there is such a currency can be said when all options are read. */
+static bool set_auto_create(struct florind_options *options, const char *value, const char **wanted)
+{
+    size_t length = strlen(value);
+    *wanted = "a currency, or nothing for USD; in a file true, false or a currency";
+    options->auto_create = strcmp(value, "false") != 0;
+    options->auto_create_currency[0] = '\0';
+    if (!options->auto_create || strcmp(value, "true") == 0)
+        return true;
+    if (length == 0 || length > FLORIN_CURRENCY_MAX)
+        return false;
+    memcpy(options->auto_create_currency, value, length + 1);
     return true;
 }
 
@@ -292,28 +338,30 @@ static bool set_insecure(struct florind_options *options, const char *value, con
 }
 
 static const struct option_name table[] = {
-    {"data", set_data, false},
-    {"listen", set_listen, false},
-    {"open", set_open, false},
-    {"workers", set_workers, false},
-    {"on-duplicate", set_on_duplicate, false},
-    {"commit-timeout-ms", set_commit_timeout, false},
-    {"request-timeout-ms", set_request_timeout, false},
-    {"io", set_io, false},
-    {"segment-mib", set_segment_mib, false},
-    {"accounts-max", set_accounts_max, false},
-    {"holds-max", set_holds_max, false},
-    {"keys-memory", set_keys_memory, false},
-    {"checkpoint-mib", set_checkpoint_mib, false},
-    {"checkpoint-seconds", set_checkpoint_seconds, false},
-    {"retain", set_retain, false},
-    {"background-mib", set_background_mib, false},
-    {"connections-max", set_connections_max, false},
-    {"connections-per-address", set_connections_per_address, false},
-    {"requests-max", set_requests_max, false},
-    {"followers-max", set_followers_max, false},
-    {"http2", set_http2, true},
-    {"insecure", set_insecure, true},
+    {"data", set_data, required_argument},
+    {"listen", set_listen, required_argument},
+    {"open", set_open, required_argument},
+    {"currency", set_currency, required_argument},
+    {"auto-create", set_auto_create, optional_argument},
+    {"workers", set_workers, required_argument},
+    {"on-duplicate", set_on_duplicate, required_argument},
+    {"commit-timeout-ms", set_commit_timeout, required_argument},
+    {"request-timeout-ms", set_request_timeout, required_argument},
+    {"io", set_io, required_argument},
+    {"segment-mib", set_segment_mib, required_argument},
+    {"accounts-max", set_accounts_max, required_argument},
+    {"holds-max", set_holds_max, required_argument},
+    {"keys-memory", set_keys_memory, required_argument},
+    {"checkpoint-mib", set_checkpoint_mib, required_argument},
+    {"checkpoint-seconds", set_checkpoint_seconds, required_argument},
+    {"retain", set_retain, required_argument},
+    {"background-mib", set_background_mib, required_argument},
+    {"connections-max", set_connections_max, required_argument},
+    {"connections-per-address", set_connections_per_address, required_argument},
+    {"requests-max", set_requests_max, required_argument},
+    {"followers-max", set_followers_max, required_argument},
+    {"http2", set_http2, no_argument},
+    {"insecure", set_insecure, no_argument},
 };
 enum { TABLE_COUNT = sizeof(table) / sizeof(table[0]) };
 
@@ -418,8 +466,7 @@ static bool read_file(struct florind_options *options, const char *path)
 static void fill_long_options(struct option long_options[OPTION_COUNT + 1])
 {
     for (int i = 0; i < TABLE_COUNT; i++)
-        long_options[i] = (struct option){
-            table[i].name, table[i].is_flag ? no_argument : required_argument, NULL, i};
+        long_options[i] = (struct option){table[i].name, table[i].has_argument, NULL, i};
     long_options[OPTION_CONFIG] = (struct option){"config", required_argument, NULL, OPTION_CONFIG};
     long_options[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
     long_options[OPTION_VERSION] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
@@ -430,6 +477,7 @@ static void fill_long_options(struct option long_options[OPTION_COUNT + 1])
 struct seen {
     bool listen;
     bool open;
+    bool currency;
     bool retain;
 };
 
@@ -444,6 +492,10 @@ static void forget_file_values(struct florind_options *options, const char *name
         options->open_count = 0;
         seen->open = true;
     }
+    if (!seen->currency && strcmp(name, "currency") == 0) {
+        options->currency_count = 0;
+        seen->currency = true;
+    }
     if (!seen->retain && strcmp(name, "retain") == 0) {
         options->retain_seconds = 0;
         options->retain_bytes = 0;
@@ -456,7 +508,7 @@ static bool apply(struct florind_options *options, int number, const char *value
     const struct option_name *option = &table[number];
     const char *wanted;
     forget_file_values(options, option->name, seen);
-    if (option->set(options, option->is_flag ? "true" : value, &wanted))
+    if (option->set(options, value != NULL ? value : "true", &wanted))
         return true;
     fprintf(stderr, "florind: --%s %s: must be %s\n", option->name, value, wanted);
     return false;
@@ -510,6 +562,16 @@ static enum options_outcome check_listens(struct florind_options *options)
     return OPTIONS_RUN;
 }
 
+static enum options_outcome check_auto_create(const struct florind_options *options)
+{
+    const char *code = options->auto_create_currency;
+    if (code[0] == '\0' || florin_currency_exponent(code, strlen(code)) >= 0 ||
+        options_find_currency(options, code) != NULL)
+        return OPTIONS_RUN;
+    fprintf(stderr, "florind: auto-create: %s is no currency of ISO 4217 or of --currency\n", code);
+    return OPTIONS_WRONG_USAGE;
+}
+
 enum options_outcome florind_options_read(struct florind_options *options, int argc,
                                           char *const *argv)
 {
@@ -527,5 +589,6 @@ enum options_outcome florind_options_read(struct florind_options *options, int a
         if (chosen < TABLE_COUNT && !apply(options, chosen, optarg, &seen))
             return OPTIONS_WRONG_USAGE;
     }
-    return check_listens(options);
+    outcome = check_auto_create(options);
+    return outcome == OPTIONS_RUN ? check_listens(options) : outcome;
 }

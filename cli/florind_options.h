@@ -28,6 +28,10 @@ struct florind_options {
     size_t listen_count;
     struct florind_open opens[OPTIONS_OPENS_MAX];
     size_t open_count;
+    struct florin_currency currencies[FLORIN_OWN_CURRENCIES_MAX];
+    size_t currency_count;
+    bool auto_create;
+    char auto_create_currency[FLORIN_CURRENCY_MAX + 1];
     bool reject_duplicates;
     bool http2;
     bool insecure;

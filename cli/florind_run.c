@@ -109,7 +109,7 @@ static void raise_descriptor_limit(void)
 static enum exit_code create_ledger(struct process *process, const struct ledger_devices *devices)
 {
     const struct florind_options *options = process->options;
-    const struct florin_options engine = {
+    struct florin_options engine = {
         .directory = options->data,
         .workers = options->workers,
         .io = options->io,
@@ -123,9 +123,14 @@ static enum exit_code create_ledger(struct process *process, const struct ledger
         .retain_bytes = options->retain_bytes,
         .background_mib_per_second = options->background_mib,
         .commit_timeout_ms = options->commit_timeout_ms,
+        .currencies = options->currencies,
+        .currency_count = options->currency_count,
+        .auto_create = options->auto_create,
         .log_line = event_log_line,
         .log_context = &process->log,
     };
+    memcpy(engine.auto_create_currency, options->auto_create_currency,
+           sizeof(engine.auto_create_currency));
     int error = ledger_create(&engine, devices, &process->ledger);
     if (error == -ENOSYS)
         return fail(process, "cannot_open", "io", "uring", error);

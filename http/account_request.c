@@ -1,7 +1,7 @@
 /* account_request.c - a new account from JSON.
  *
  * Guarantees: the same body and idempotency key give the same account id; an id made without a key
- * is not to be guessed. It must not know which accounts exist.
+ * is not to be guessed. It must not know which accounts or which currencies there are.
  */
 #include "account_request.h"
 
@@ -64,50 +64,37 @@ static bool parse_id(struct account_request *request, const struct json_object *
 }
 
 static bool parse_currency(struct account_request *request, const struct json_object *object,
-                           uint8_t *exponent, struct request_fault *fault)
+                           struct request_fault *fault)
 {
     const char *text = "USD";
     if (json_object_has(object, "currency") && !json_object_text(object, "currency", &text, fault))
         return false;
     size_t length = strlen(text);
-    int decimals = length <= FLORIN_CURRENCY_MAX ? florin_currency_exponent(text, length) : -1;
-    if (decimals < 0)
+    if (length == 0 || length > FLORIN_CURRENCY_MAX)
         return request_fault_set(fault, "currency",
-                                 "\"currency\" must be a code of ISO 4217, like USD");
+                                 "\"currency\" must be a code of 1 to %d characters, like USD",
+                                 FLORIN_CURRENCY_MAX);
     memcpy(request->currency, text, length);
     request->currency_length = length;
-    *exponent = (uint8_t)decimals;
     return true;
 }
 
-static bool parse_money(const struct json_object *object, const char *name, uint8_t exponent,
-                        int64_t *minor, struct request_fault *fault)
+static bool parse_money(const struct json_object *object, const char *name,
+                        struct money_decimal *money, struct request_fault *fault)
 {
-    struct money_decimal decimal;
-    *minor = 0;
-    if (!json_object_has(object, name))
-        return true;
-    if (!json_object_money(object, name, &decimal, fault))
-        return false;
-    if (!money_to_minor(decimal, exponent, minor))
-        return request_fault_set(fault, name,
-                                 "\"%s\" has more decimals than the currency (%d), or is too large",
-                                 name, exponent);
-    return true;
+    return !json_object_has(object, name) || json_object_money(object, name, money, fault);
 }
 
 static bool parse_members(struct account_request *request, const struct json_object *object,
                           const struct request_headers *headers, struct request_fault *fault)
 {
-    uint8_t exponent = 0;
-    if (!parse_id(request, object, headers, fault) ||
-        !parse_currency(request, object, &exponent, fault) ||
-        !parse_money(object, "balance", exponent, &request->balance_minor, fault) ||
-        !parse_money(object, "minimumBalance", exponent, &request->minimum_balance_minor, fault))
+    if (!parse_id(request, object, headers, fault) || !parse_currency(request, object, fault) ||
+        !parse_money(object, "balance", &request->balance, fault) ||
+        !parse_money(object, "minimumBalance", &request->minimum_balance, fault))
         return false;
-    if (request->balance_minor < 0)
+    if (request->balance.digits < 0)
         return request_fault_set(fault, "balance", "\"balance\" must not be negative");
-    if (request->minimum_balance_minor > 0)
+    if (request->minimum_balance.digits > 0)
         return request_fault_set(fault, "minimumBalance",
                                  "\"minimumBalance\" must not be greater than zero");
     return !json_object_has(object, "metadata") ||

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/core/money.h"
 #include "florin.h"
 #include "request_fault.h"
 #include "request_headers.h"
@@ -22,9 +23,9 @@ struct account_request {
     char id[FLORIN_ACCOUNT_ID_MAX];
     size_t id_length;
     char currency[FLORIN_CURRENCY_MAX];
-    size_t currency_length;
-    int64_t balance_minor;         /* >= 0 */
-    int64_t minimum_balance_minor; /* <= 0 */
+    size_t currency_length;               /* at least 1 */
+    struct money_decimal balance;         /* >= 0 */
+    struct money_decimal minimum_balance; /* <= 0 */
     char metadata[FLORIN_METADATA_MAX + 1];
     size_t metadata_length;
 };

@@ -78,10 +78,11 @@ static bool read_account(struct command_request *request, const struct command_s
     set_account(command, body->id, body->id_length);
     /* An account is idempotent by its id, which was made from the key where it was absent. */
     command->key_length = 0;
-    command->amount_minor = body->balance_minor;
+    set_amount(command, body->balance);
     command->currency = body->currency;
     command->currency_length = body->currency_length;
-    command->minimum_balance_minor = body->minimum_balance_minor;
+    command->minimum_balance_minor = body->minimum_balance.digits;
+    command->minimum_balance_scale = body->minimum_balance.scale;
     command->metadata = body->metadata;
     command->metadata_length = body->metadata_length;
     return true;
@@ -99,7 +100,7 @@ static bool read_change(struct command_request *request, const struct command_so
     command->account_status = body->status;
     command->amount_is_decimal = true;
     command->minimum_balance_minor = body->minimum_balance.digits;
-    command->amount_scale = body->minimum_balance.scale;
+    command->minimum_balance_scale = body->minimum_balance.scale;
     command->metadata = body->metadata;
     command->metadata_length = body->metadata_length;
     set_condition(request, &body->condition);

@@ -17,6 +17,7 @@
 #include "command_request.h"
 #include "exchange_internal.h"
 #include "history_exchange.h"
+#include "list_exchange.h"
 #include "recovery_progress.h"
 #include "request_headers.h"
 #include "respond.h"
@@ -312,6 +313,10 @@ static void dispatch(struct exchange *exchange)
         exchange_ask_history(exchange);
         return;
     }
+    if (exchange->match.route == ROUTE_ACCOUNTS && exchange_is_read(exchange)) {
+        exchange_list_accounts(exchange);
+        return;
+    }
     switch (exchange->match.route) {
     case ROUTE_HEALTHZ:
         exchange_get_health(exchange);
@@ -403,6 +408,10 @@ void exchange_finish(struct http_worker *worker, const struct florin_result *res
     }
     struct parked_request *entry = parked_find(&worker->parked, result->user_data);
     enum route route = entry->route;
+    if (entry->page != NULL) {
+        list_exchange_go_on(worker, entry, result);
+        return;
+    }
     if (entry->history != NULL) {
         history_exchange_go_on(worker, entry, result);
         return;

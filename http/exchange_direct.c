@@ -11,6 +11,8 @@
 #include "exchange_internal.h"
 #include "history_exchange.h"
 #include "history_request.h"
+#include "list_exchange.h"
+#include "list_request.h"
 #include "respond.h"
 
 static void answer_status(struct exchange *exchange, const char *status)
@@ -89,14 +91,23 @@ void exchange_backup(struct exchange *exchange)
         exchange_refuse(exchange, ERROR_BACKUP_FAILED);
 }
 
+/* What stands behind the "?"; empty when there is none. */
+static const char *query_text(const h2o_req_t *request, size_t *length)
+{
+    *length = 0;
+    if (request->query_at == SIZE_MAX)
+        return "";
+    *length = request->path.len - request->query_at - 1;
+    return request->path.base + request->query_at + 1;
+}
+
 void exchange_follow_events(struct exchange *exchange)
 {
     const h2o_req_t *request = exchange->request;
     struct event_request wish;
     struct request_fault fault;
-    bool has_query = request->query_at != SIZE_MAX;
-    const char *query = has_query ? request->path.base + request->query_at + 1 : "";
-    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    size_t length;
+    const char *query = query_text(request, &length);
     if (!request_headers_check(&exchange->headers, &fault) ||
         !event_request_parse(&wish, query, length, &exchange->headers, &fault)) {
         exchange_refuse_fault(exchange, &fault);
@@ -114,9 +125,8 @@ void exchange_ask_history(struct exchange *exchange)
     const h2o_req_t *request = exchange->request;
     struct history_query query;
     struct request_fault fault;
-    bool has_query = request->query_at != SIZE_MAX;
-    const char *text = has_query ? request->path.base + request->query_at + 1 : "";
-    size_t length = has_query ? request->path.len - request->query_at - 1 : 0;
+    size_t length;
+    const char *text = query_text(request, &length);
     if (!request_headers_check(&exchange->headers, &fault) ||
         !history_request_parse(&query, &exchange->match, text, length, &fault)) {
         exchange_refuse_fault(exchange, &fault);
@@ -126,6 +136,25 @@ void exchange_ask_history(struct exchange *exchange)
         return;
     enum error_code code = history_exchange_begin(exchange->worker, exchange->request,
                                                   exchange->match.route, &exchange->style, &query);
+    if (code != ERROR_NONE)
+        exchange_refuse(exchange, code);
+}
+
+void exchange_list_accounts(struct exchange *exchange)
+{
+    struct lister_query query;
+    struct request_fault fault;
+    size_t length;
+    const char *text = query_text(exchange->request, &length);
+    if (!request_headers_check(&exchange->headers, &fault) ||
+        !list_request_parse(&query, text, length, &fault)) {
+        exchange_refuse_fault(exchange, &fault);
+        return;
+    }
+    if (!exchange_check_ready(exchange))
+        return;
+    enum error_code code = list_exchange_begin(exchange->worker, exchange->request,
+                                               exchange->match.route, &exchange->style, &query);
     if (code != ERROR_NONE)
         exchange_refuse(exchange, code);
 }

@@ -43,5 +43,6 @@ void exchange_checkpoint(struct exchange *exchange);
 void exchange_backup(struct exchange *exchange);
 void exchange_follow_events(struct exchange *exchange);
 void exchange_ask_history(struct exchange *exchange);
+void exchange_list_accounts(struct exchange *exchange);
 
 #endif

@@ -23,6 +23,7 @@
 #include "batch.h"
 #include "exchange.h"
 #include "history_exchange.h"
+#include "list_exchange.h"
 #include "respond.h"
 
 enum {
@@ -54,7 +55,7 @@ size_t http_worker_answer(struct http_worker *worker)
             exchange_finish(worker, &results[i]);
         answered += count;
     }
-    return answered + history_exchange_answer(worker);
+    return answered + history_exchange_answer(worker) + list_exchange_answer(worker);
 }
 
 static size_t turn(struct http_worker *worker)

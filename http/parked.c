@@ -58,6 +58,7 @@ struct parked_request *parked_add(struct parked *parked, h2o_req_t *request)
     entry->request = request;
     entry->guard = guard;
     entry->history = NULL;
+    entry->page = NULL;
     entry->reversal = NULL;
     entry->reversals = NULL;
     return entry;

@@ -22,6 +22,7 @@
 #include "request_echo.h"
 #include "route.h"
 
+struct account_page;
 struct history_query;
 struct parked_guard;
 struct parked_reversal;
@@ -35,6 +36,7 @@ struct parked_request {
     /* What the answer needs; the request's own memory must not be read after parking. */
     enum route route;
     struct history_query *history; /* in the request's memory; NULL: it asks nothing of the past */
+    struct account_page *page;     /* list_exchange.c's; NULL: it asks for no list */
     struct reversal_list *reversals;  /* likewise, of a transaction that is read */
     struct parked_reversal *reversal; /* likewise, until it is submitted */
     struct answer_style style;

@@ -14,7 +14,7 @@
 /* X(NAME, name in metrics, methods allowed) */
 #define ROUTE_LIST(X)                                                                              \
     X(NONE, "none", "")                                                                            \
-    X(ACCOUNTS, "accounts", "POST")                                                                \
+    X(ACCOUNTS, "accounts", "GET, HEAD, POST")                                                     \
     X(ACCOUNT, "account", "GET, HEAD, PATCH")                                                      \
     X(BALANCE, "balance", "GET, HEAD")                                                             \
     X(TRANSACTIONS, "transactions", "GET, HEAD, POST")                                             \

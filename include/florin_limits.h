@@ -41,8 +41,12 @@ enum {
     /* Transactions of one page of history: what fits into some reads of the disk, and is written as
      * JSON within a millisecond. */
     FLORIN_HISTORY_PAGE_MAX = 500,
+    /* Accounts of one page of a list: each of them is read like any other. */
+    FLORIN_ACCOUNT_PAGE_MAX = 200,
     /* Different currencies in one ledger: an account names its own with one byte. */
     FLORIN_CURRENCIES_MAX = 255,
+    /* Currencies that an operator adds: those of ISO 4217 and these together fit into a ledger. */
+    FLORIN_OWN_CURRENCIES_MAX = 64,
 
     /* --- the log ------------------------------------------------------------------------- */
 

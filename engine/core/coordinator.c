@@ -172,7 +172,7 @@ static void write_claim(const struct coordinated *coordinated, uint8_t place, ui
             &coordinated->posting.accounts[coordinated->order[place + i]];
         accounts[i].hash = account->hash;
         accounts[i].id_length = account->id_length;
-        accounts[i].may_create = account->is_credited;
+        accounts[i].may_create = posting_may_create(account) && !coordinated->posting.dry_run;
         memcpy(accounts[i].id, account->id, account->id_length);
     }
 }

@@ -46,17 +46,27 @@ static const struct currency CURRENCIES[] = {
 /* clang-format on */
 
 enum { CURRENCY_COUNT = sizeof(CURRENCIES) / sizeof(CURRENCIES[0]) };
-_Static_assert((int)CURRENCY_COUNT <= (int)FLORIN_CURRENCIES_MAX, "a ledger can hold them all");
+_Static_assert((int)CURRENCY_COUNT + (int)FLORIN_OWN_CURRENCIES_MAX <= (int)FLORIN_CURRENCIES_MAX,
+               "a ledger can hold them all");
 
 static const struct currency DEFAULT_CURRENCY = {"USD", 2};
 
+/* false: it is no code. A terminator that was counted in is not part of one, though padding would
+ * hide it. */
+static bool pad(const char *code, size_t code_length, char wanted[FLORIN_CURRENCY_MAX + 1])
+{
+    if (code_length == 0 || code_length > FLORIN_CURRENCY_MAX || code[code_length - 1] == '\0')
+        return false;
+    memset(wanted, 0, FLORIN_CURRENCY_MAX + 1);
+    memcpy(wanted, code, code_length);
+    return currency_code_is_valid(wanted);
+}
+
 const struct currency *currency_find(const char *code, size_t code_length)
 {
-    char wanted[FLORIN_CURRENCY_MAX + 1] = {0};
-    /* A terminator that was counted in is not part of a code, though padding would hide it. */
-    if (code_length == 0 || code_length > FLORIN_CURRENCY_MAX || code[code_length - 1] == '\0')
+    char wanted[FLORIN_CURRENCY_MAX + 1];
+    if (!pad(code, code_length, wanted))
         return NULL;
-    memcpy(wanted, code, code_length);
 
     size_t low = 0;
     size_t high = CURRENCY_COUNT;
@@ -71,6 +81,31 @@ const struct currency *currency_find(const char *code, size_t code_length)
             low = middle + 1;
     }
     return NULL;
+}
+
+const struct currency *currency_list_find(const struct currency_list *list, const char *code,
+                                          size_t code_length)
+{
+    char wanted[FLORIN_CURRENCY_MAX + 1];
+    const struct currency *found = currency_find(code, code_length);
+    if (found != NULL || !pad(code, code_length, wanted))
+        return found;
+    for (size_t i = 0; i < list->count; i++) {
+        if (memcmp(list->entries[i].code, wanted, sizeof(wanted)) == 0)
+            return &list->entries[i];
+    }
+    return NULL;
+}
+
+bool currency_list_add(struct currency_list *list, const char *code, size_t code_length,
+                       uint8_t exponent)
+{
+    struct currency added = {.exponent = exponent};
+    if (list->count == FLORIN_OWN_CURRENCIES_MAX || exponent > FLORIN_EXPONENT_MAX ||
+        !pad(code, code_length, added.code) || currency_list_find(list, code, code_length) != NULL)
+        return false;
+    list->entries[list->count++] = added;
+    return true;
 }
 
 const struct currency *currency_default(void)

@@ -1,4 +1,5 @@
-/* currency.h - currencies and their number of decimals, as data (ISO 4217, list one, 2024).
+/* currency.h - currencies and their number of decimals, as data (ISO 4217, list one, 2024), and
+ * those that a ledger has besides.
  *
  * Thread: any; pure.
  */
@@ -18,6 +19,22 @@ struct currency {
 
 /* NULL: unknown. The entry lives for ever. Codes are compared as they are: "usd" is unknown. */
 const struct currency *currency_find(const char *code, size_t code_length);
+
+/* What a ledger has besides the list. All zero: nothing. */
+struct currency_list {
+    struct currency entries[FLORIN_OWN_CURRENCIES_MAX];
+    size_t count;
+};
+
+/* false, and nothing is added: it is no code (1 to FLORIN_CURRENCY_MAX of A-Z 0-9), it is known
+ * already, it has too many decimals, or the list is full. */
+__attribute__((warn_unused_result)) bool currency_list_add(struct currency_list *list,
+                                                           const char *code, size_t code_length,
+                                                           uint8_t exponent);
+
+/* A code of ISO 4217 or of the list; NULL: unknown. The entry lives as long as the list. */
+const struct currency *currency_list_find(const struct currency_list *list, const char *code,
+                                          size_t code_length);
 
 /* USD: what an account has when nothing is said. */
 const struct currency *currency_default(void);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "shard_internal.h"
 
 static uint64_t claims_max(unsigned shard_count)
 {
@@ -62,13 +63,7 @@ uint32_t participant_begin(struct participant *participant, unsigned home,
     claim->home = (uint16_t)home;
     claim->count = (uint8_t)message->account_count;
     claim->taken = 0;
-    for (uint8_t i = 0; i < claim->count; i++) {
-        const struct account_table *table = &participant->shard->accounts;
-        const struct account *account =
-            account_table_find(table, accounts[i].hash, accounts[i].id, accounts[i].id_length);
-        claim->slots[i] = account == NULL ? SHARD_NO_SLOT : account_table_slot(table, account);
-        claim->hashes[i] = accounts[i].hash;
-    }
+    memcpy(claim->accounts, accounts, claim->count * sizeof(*accounts));
     participant->count++;
     return number;
 }
@@ -79,25 +74,49 @@ bool participant_next(const struct participant *participant, uint32_t number,
     const struct claim *claim = &participant->claims[number];
     if (claim->taken == claim->count)
         return false;
-    *account_hash = claim->hashes[claim->taken];
+    *account_hash = claim->accounts[claim->taken].hash;
     return true;
 }
 
-bool participant_advance(struct participant *participant, uint32_t number)
+/* The account that the claim takes next, which is not there: it comes into being.
+ * PARTICIPANT_TAKEN: it does not. */
+static enum participant_step create(struct shard *shard,
+                                    const struct posting_claim_account *missing, uint64_t now_ns,
+                                    struct account **account)
+{
+    if (!missing->may_create || shard->auto_create == NULL || shard->storage_is_full)
+        return PARTICIPANT_TAKEN;
+    if (!shard_stage_has_room(shard))
+        return PARTICIPANT_WAITS;
+    *account = shard_create_account(shard, missing->id, missing->id_length, missing->hash, now_ns);
+    return *account == NULL ? PARTICIPANT_TAKEN : PARTICIPANT_CREATED;
+}
+
+enum participant_step participant_advance(struct participant *participant, uint32_t number,
+                                          uint64_t now_ns)
 {
     struct claim *claim = &participant->claims[number];
+    struct shard *shard = participant->shard;
     assert(claim->taken < claim->count);
-    uint32_t slot = claim->slots[claim->taken];
-    if (slot != SHARD_NO_SLOT) {
-        struct account *account = &participant->shard->accounts.slots[slot];
-        if ((account->flags & ACCOUNT_CLAIMED) != 0)
-            return false;
+    const struct posting_claim_account *wanted = &claim->accounts[claim->taken];
+    enum participant_step step = PARTICIPANT_TAKEN;
+    struct account *account =
+        account_table_find(&shard->accounts, wanted->hash, wanted->id, wanted->id_length);
+    if (account == NULL)
+        step = create(shard, wanted, now_ns, &account);
+    else if ((account->flags & ACCOUNT_CLAIMED) != 0)
+        step = PARTICIPANT_WAITS;
+    if (step == PARTICIPANT_WAITS)
+        return step;
+    claim->slots[claim->taken] = SHARD_NO_SLOT;
+    if (account != NULL) {
         account->flags |= ACCOUNT_CLAIMED;
+        claim->slots[claim->taken] = account_table_slot(&shard->accounts, account);
     }
     claim->taken++;
     if (claim->taken == claim->count && claim->home != participant->shard->number)
         append_granted(participant, number);
-    return true;
+    return step;
 }
 
 uint32_t participant_next_grant(const struct participant *participant)

@@ -34,8 +34,8 @@ struct claim {
     uint8_t count;
     uint8_t taken;                   /* accounts before this one are kept */
     uint32_t next;                   /* in a list */
-    uint32_t slots[FLORIN_LEGS_MAX]; /* SHARD_NO_SLOT: there is no such account */
-    uint64_t hashes[FLORIN_LEGS_MAX];
+    uint32_t slots[FLORIN_LEGS_MAX]; /* when it is taken; SHARD_NO_SLOT: there is no such account */
+    struct posting_claim_account accounts[FLORIN_LEGS_MAX];
 };
 
 struct participant {
@@ -64,10 +64,17 @@ uint32_t participant_begin(struct participant *participant, unsigned home,
 bool participant_next(const struct participant *participant, uint32_t claim,
                       uint64_t *account_hash);
 
-/* Takes that account. false: somebody has it. The last one makes the claim granted: one of another
- * shard waits for its GRANT; one of this shard's own coordinator is told by
+enum participant_step {
+    PARTICIPANT_WAITS,   /* somebody has the account, or there is no room to stage its opening */
+    PARTICIPANT_TAKEN,   /* also when there is no such account */
+    PARTICIPANT_CREATED, /* it has come into being by this: its opening is staged */
+};
+
+/* Takes that account, which the shard creates if it may and has room. The last one makes the claim
+ * granted: one of another shard waits for its GRANT; one of this shard's own coordinator is told by
  * coordinator_granted_here(). */
-bool participant_advance(struct participant *participant, uint32_t claim);
+enum participant_step participant_advance(struct participant *participant, uint32_t claim,
+                                          uint64_t now_ns);
 
 /* The oldest granted claim whose state may be told now; PARTICIPANT_NONE: there is none, or the
  * stage must be sealed first. */

@@ -135,7 +135,9 @@ static void judge_leg(struct posting *posting, uint8_t number, struct posting_de
     const struct posting_account *account = &posting->accounts[leg->account];
     int64_t least;
     if (!account->exists) {
-        worsen(decision, FLORIN_ACCOUNT_NOT_FOUND, FLORIN_FIELD_ACCOUNT, number);
+        worsen(decision,
+               posting_may_create(account) ? posting->not_created : FLORIN_ACCOUNT_NOT_FOUND,
+               FLORIN_FIELD_ACCOUNT, number);
         return;
     }
     if (posting->kind == FLORIN_REVERSE)
@@ -254,10 +256,13 @@ static void apply_leg(struct posting *posting, uint8_t number, struct posting_de
 struct posting_decision posting_decide(struct posting *posting)
 {
     struct posting_decision decision = {.status = FLORIN_APPLIED};
-    for (uint8_t i = 0; i < posting->leg_count; i++)
+    bool all_exist = true;
+    for (uint8_t i = 0; i < posting->leg_count; i++) {
         judge_leg(posting, i, &decision);
+        all_exist = all_exist && posting->accounts[posting->legs[i].account].exists;
+    }
     /* Without an account, or an amount, there is nothing to compare or to add. */
-    if (decision.status == FLORIN_ACCOUNT_NOT_FOUND || decision.status == FLORIN_INVALID_AMOUNT)
+    if (!all_exist || decision.status == FLORIN_INVALID_AMOUNT)
         return decision;
     judge_hold(posting, &decision);
     judge_reversal(posting, &decision);

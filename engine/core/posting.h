@@ -32,11 +32,13 @@ struct posting_account {
     /* set by posting_init() */
     char id[FLORIN_ACCOUNT_ID_MAX];
     uint8_t id_length;
-    bool is_credited; /* by some leg */
+    bool is_credited;    /* by some leg */
+    bool is_conditional; /* some leg speaks of its version or balance: it has to be there */
     uint64_t hash;
 
     /* its state; set by whoever claims it */
     bool exists;
+    bool is_new; /* as it would come into being: this posting does that, or is a dry run */
     enum florin_account_status status;
     struct currency currency;
     int64_t balance_minor;
@@ -80,6 +82,9 @@ struct posting {
     uint64_t target_id;
     uint64_t request; /* posting_request() */
 
+    /* What a leg gets whose account might come into being, and did not; set by the home shard. */
+    enum florin_status not_created;
+
     /* of the hold that a capture ends; set by the home shard */
     bool hold_is_active;
     int64_t hold_minor;
@@ -103,6 +108,18 @@ struct posting_decision {
     enum florin_field field;
     uint8_t leg; /* that the status speaks of */
 };
+
+/* Whether the account may come into being by the posting, where that is allowed. */
+static inline bool posting_may_create(const struct posting_account *account)
+{
+    return account->is_credited && !account->is_conditional;
+}
+
+/* Versions that the posting has added to the account. */
+static inline uint8_t posting_raised(const struct posting_account *account)
+{
+    return (uint8_t)(account->version_after - account->version + account->is_new);
+}
 
 /* Whether commands of this kind are postings. */
 bool posting_is(enum florin_command_kind kind);

@@ -35,6 +35,8 @@ static uint8_t take_account(struct posting *posting, const struct hash_secret *s
     added->id_length = (uint8_t)id_length;
     added->hash = hash;
     added->is_credited = false;
+    added->is_conditional = false;
+    added->is_new = false;
     return posting->account_count++;
 }
 
@@ -55,6 +57,8 @@ static void take_leg(struct posting *posting, const struct hash_secret *secret,
     };
     if (leg->direction == FLORIN_CREDIT)
         posting->accounts[account].is_credited = true;
+    if (leg->expected_version != 0 || leg->has_expected_balance)
+        posting->accounts[account].is_conditional = true;
 }
 
 /* Transfers and captures as legs. */
@@ -108,6 +112,7 @@ void posting_init(struct posting *posting, const struct florin_command *command,
     posting->user_data = command->user_data;
     posting->target_id = command->target_id;
     posting->request = posting_request(command);
+    posting->not_created = FLORIN_ACCOUNT_NOT_FOUND;
     posting->hold_is_active = false;
     posting->hold_minor = 0;
     posting->key_length = (uint8_t)command->key_length;

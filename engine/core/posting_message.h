@@ -35,7 +35,7 @@ struct posting_message {
 struct posting_claim_account {
     uint64_t hash;
     uint8_t id_length;
-    bool may_create; /* the posting pays in: with --auto-create it comes into being */
+    bool may_create; /* with auto_create it comes into being */
     char id[FLORIN_ACCOUNT_ID_MAX];
 };
 

@@ -22,6 +22,7 @@ _Static_assert((int)SHARD_STAGE_OTHERS_MAX >= (int)FLORIN_LEGS_MAX, "and all its
 
 static const struct key_filters NO_KEY_FILES = {0};
 static const struct shard_found NOTHING_FOUND = {0};
+static const struct currency_list NO_CURRENCIES = {0};
 
 size_t shard_memory_bytes(const struct shard_options *options)
 {
@@ -39,6 +40,8 @@ void shard_init(struct shard *shard, const struct shard_options *options, void *
 
     *shard = (struct shard){
         .secret = options->secret,
+        .currencies = options->currencies != NULL ? options->currencies : &NO_CURRENCIES,
+        .auto_create = options->auto_create,
         .number = options->number,
         .count = options->count > 0 ? options->count : 1,
         .key_filters = &NO_KEY_FILES,
@@ -103,7 +106,7 @@ void shard_execute(struct shard *shard, const struct florin_command *command, ui
         .result = {.user_data = command->user_data, .kind = command->kind},
         .account_slot = SHARD_NO_SLOT,
     };
-    answer->result.status = shard_check_syntax(command, &answer->result);
+    answer->result.status = shard_check_syntax(shard, command, &answer->result);
     if (answer->result.status != FLORIN_APPLIED)
         return;
     if (found == NULL)

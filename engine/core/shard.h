@@ -40,6 +40,9 @@
  * balance, metadata) answers APPLIED and `replayed`; with other content ACCOUNT_EXISTS. Both show
  * the account as it is now; transaction_id is 0, because the opening's position is not kept.
  *
+ * With auto_create a deposit or a leg that pays into an account that does not exist brings it into
+ * being: an opening record stands before its own. Not with a condition on version or balance.
+ *
  * A command with a new key when the keys are full answers KEYS_FULL, also when the account would
  * have refused it: a refusal that cannot be remembered is not given. While storage_is_full,
  * whatever would append a record answers STORAGE_FULL instead, changes and shows nothing, and waits
@@ -80,8 +83,13 @@ enum {
 
 struct shard_options {
     const struct hash_secret *secret; /* outlives the shard */
-    unsigned number;                  /* of this shard */
-    unsigned count;                   /* of all; 0: it is the only one */
+    /* Outlives the shard; NULL: no currency but those of ISO 4217. */
+    const struct currency_list *currencies;
+    /* Of accounts that come into being when they are first paid into; outlives the shard. NULL:
+     * none do. */
+    const struct currency *auto_create;
+    unsigned number; /* of this shard */
+    unsigned count;  /* of all; 0: it is the only one */
     uint64_t accounts_max;
     uint64_t keys_memory; /* keys that memory holds; older ones are in key files */
     uint64_t holds_max;
@@ -111,6 +119,8 @@ struct shard_stage {
 
 struct shard {
     const struct hash_secret *secret;
+    const struct currency_list *currencies; /* that accounts may be opened in, besides ISO 4217's */
+    const struct currency *auto_create;     /* NULL: accounts are opened by command only */
     unsigned number;
     unsigned count; /* of shards */
     struct account_table accounts;
@@ -178,7 +188,9 @@ enum shard_lookup {
     SHARD_LOOKUP_RECORD, /* the record at lookup_lsn may be of this key */
     SHARD_LOOKUP_FILES,  /* lookup_digest may be in the key files */
     SHARD_LOOKUP_TARGET, /* the record at lookup_lsn is the one that the command names */
-    SHARD_LOOKUP_CLAIM,  /* a posting has claimed the account: execute again when it is free */
+    /* A posting has claimed the account, or the record of its opening finds no room in the stage:
+     * execute again when that is over. */
+    SHARD_LOOKUP_CLAIM,
     SHARD_LOOKUP_SHARDS, /* a posting over several shards: coordinator_begin() */
 };
 

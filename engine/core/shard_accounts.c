@@ -58,6 +58,27 @@ static void answer_dry_opening(const struct account_content *content, struct sha
     result->exponent = content->currency.exponent;
 }
 
+/* The account and its record. NULL: there is no room for it. */
+static struct account *add_account(struct shard *shard, uint64_t account_hash,
+                                   const struct account_content *content)
+{
+    struct account *account = account_table_add(&shard->accounts, account_hash, content);
+    if (account == NULL)
+        return NULL;
+    /* Cannot fail from here. */
+    struct record record = {
+        .kind = FLORIN_OPEN_ACCOUNT,
+        .status = FLORIN_APPLIED,
+        .time_ns = content->opened_ns,
+        .amount_minor = content->balance_minor,
+        .id = content->id,
+        .id_length = (uint8_t)content->id_length,
+    };
+    describe(shard, account, &record);
+    shard_stage_record(shard, &record, account, SHARD_NO_SLOT, SHARD_NO_SLOT);
+    return account;
+}
+
 void shard_execute_open(struct shard *shard, const struct florin_command *command,
                         uint64_t account_hash, uint64_t now_ns, struct shard_answer *answer)
 {
@@ -65,13 +86,14 @@ void shard_execute_open(struct shard *shard, const struct florin_command *comman
     struct account_content content = {
         .id = command->account,
         .id_length = command->account_length,
-        .currency = *shard_command_currency(command),
-        .minimum_balance_minor = command->minimum_balance_minor,
+        .currency = *shard_command_currency(shard, command),
         .metadata = command->metadata,
         .metadata_length = command->metadata_length,
         .opened_ns = shard_next_time(shard, now_ns),
     };
-    bool converted = shard_command_amount(command, &content.currency, &content.balance_minor);
+    bool converted =
+        shard_command_amount(command, &content.currency, &content.balance_minor) &&
+        shard_command_minimum(command, &content.currency, &content.minimum_balance_minor);
     assert(converted);
     result->amount_minor = content.balance_minor;
 
@@ -96,26 +118,28 @@ void shard_execute_open(struct shard *shard, const struct florin_command *comman
         shard_answer_storage_full(command, answer);
         return;
     }
-    account = account_table_add(&shard->accounts, account_hash, &content);
+    account = add_account(shard, account_hash, &content);
     if (account == NULL) {
         result->status = FLORIN_ACCOUNTS_FULL;
         return;
     }
-    /* Cannot fail from here. */
-    struct record record = {
-        .kind = FLORIN_OPEN_ACCOUNT,
-        .status = FLORIN_APPLIED,
-        .time_ns = content.opened_ns,
-        .amount_minor = content.balance_minor,
-        .id = content.id,
-        .id_length = (uint8_t)content.id_length,
-    };
-    describe(shard, account, &record);
-    shard_stage_record(shard, &record, account, SHARD_NO_SLOT, SHARD_NO_SLOT);
     shard_answer_with_details(shard, account, answer);
     result->transaction_id = account->last_lsn;
     answer->raised = 1;
     answer->staged = true;
+}
+
+struct account *shard_create_account(struct shard *shard, const char *id, size_t id_length,
+                                     uint64_t account_hash, uint64_t now_ns)
+{
+    const struct account_content content = {
+        .id = id,
+        .id_length = id_length,
+        .currency = *shard->auto_create,
+        .opened_ns = shard_next_time(shard, now_ns),
+    };
+    assert(shard_stage_has_room(shard) && !shard->storage_is_full);
+    return add_account(shard, account_hash, &content);
 }
 
 /* --- change ------------------------------------------------------------------------------- */
@@ -132,8 +156,6 @@ struct change {
 static bool read_change(const struct shard *shard, const struct account *account,
                         const struct florin_command *command, struct change *change)
 {
-    const uint8_t exponent = account_table_currency(&shard->accounts, account)->exponent;
-    const struct money_decimal minimum = {command->minimum_balance_minor, command->amount_scale};
     *change = (struct change){
         .status = account_status(account),
         .minimum_minor = account_table_minimum(&shard->accounts, account),
@@ -146,12 +168,9 @@ static bool read_change(const struct shard *shard, const struct account *account
         change->metadata = command->metadata_length > 0 ? command->metadata : NULL;
         change->metadata_length = command->metadata_length;
     }
-    if (!(command->changes & FLORIN_CHANGE_MINIMUM_BALANCE))
-        return true;
-    if (command->amount_is_decimal)
-        return money_to_minor(minimum, exponent, &change->minimum_minor);
-    change->minimum_minor = command->minimum_balance_minor;
-    return true;
+    return (command->changes & FLORIN_CHANGE_MINIMUM_BALANCE) == 0 ||
+           shard_command_minimum(command, account_table_currency(&shard->accounts, account),
+                                 &change->minimum_minor);
 }
 
 static bool changes_nothing(const struct shard *shard, const struct account *account,

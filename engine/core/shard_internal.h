@@ -18,17 +18,22 @@
 
 /* --- shard_syntax.c ------------------------------------------------------------------------- */
 
-/* All that can be said without looking at the ledger. FLORIN_APPLIED, or a refusal with field and
- * leg in *result. */
-enum florin_status shard_check_syntax(const struct florin_command *command,
+/* All that can be said without looking at accounts. FLORIN_APPLIED, or a refusal with field and leg
+ * in *result. */
+enum florin_status shard_check_syntax(const struct shard *shard,
+                                      const struct florin_command *command,
                                       struct florin_result *result);
 
 /* NULL: unknown. The default when the command names none. */
-const struct currency *shard_command_currency(const struct florin_command *command);
+const struct currency *shard_command_currency(const struct shard *shard,
+                                              const struct florin_command *command);
 
 /* The amount in minor units. false: it has more decimals than the currency, or is out of range. */
 bool shard_command_amount(const struct florin_command *command, const struct currency *currency,
                           int64_t *amount_minor);
+/* The same of the minimum balance. */
+bool shard_command_minimum(const struct florin_command *command, const struct currency *currency,
+                           int64_t *minimum_minor);
 
 static inline enum florin_status shard_refuse(enum florin_status status, enum florin_field at,
                                               enum florin_field *field)
@@ -112,6 +117,11 @@ static inline uint64_t shard_expiry(const struct florin_command *command, uint64
 }
 
 /* --- the commands --------------------------------------------------------------------------- */
+
+/* Opens an account in the shard's auto_create, empty: its record is staged. Needs
+ * shard_stage_has_room(), and storage that is not full. NULL: there is no room for accounts. */
+struct account *shard_create_account(struct shard *shard, const char *id, size_t id_length,
+                                     uint64_t account_hash, uint64_t now_ns);
 
 void shard_execute_open(struct shard *shard, const struct florin_command *command,
                         uint64_t account_hash, uint64_t now_ns, struct shard_answer *answer);

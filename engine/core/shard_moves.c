@@ -4,6 +4,8 @@
  * be converted when the account, and with it the currency, is known. So the account is looked up
  * before the key. This changes no answer: keys are remembered for accounts that exist only.
  */
+#include <string.h>
+
 #include "shard_internal.h"
 
 /* The expected balance in minor units. false: there is none, or one that no balance can be. */
@@ -92,6 +94,78 @@ static void commit(struct shard *shard, const struct florin_command *command,
     shard_answer_staged(shard, account, answer);
 }
 
+/* --- an account that is not there ---------------------------------------------------------- */
+
+/* Whether the command would bring its account into being. A condition speaks of an account that is
+ * there. */
+static bool may_create(const struct shard *shard, const struct florin_command *command)
+{
+    return shard->auto_create != NULL && command->kind == FLORIN_DEPOSIT &&
+           command->expected_version == 0 && !command->has_expected_balance;
+}
+
+/* The deposit as it would be applied to a new account. */
+static void answer_dry_creation(const struct shard *shard, const struct florin_command *command,
+                                uint64_t now_ns, struct florin_result *result)
+{
+    const struct account_content content = {
+        .id = command->account,
+        .id_length = command->account_length,
+        .currency = *shard->auto_create,
+    };
+    if (!account_table_has_room(&shard->accounts, &content)) {
+        result->status = FLORIN_ACCOUNTS_FULL;
+        return;
+    }
+    result->status = FLORIN_APPLIED;
+    result->balance_minor = result->amount_minor;
+    result->version = 2;
+    result->time_ns = shard_next_time(shard, now_ns);
+    memcpy(result->currency, content.currency.code, sizeof(content.currency.code));
+    result->exponent = content.currency.exponent;
+}
+
+/* Brings the account into being, once nothing but room can refuse the deposit any more. NULL: it is
+ * not there; the answer is finished, or says why the command has to come again. */
+static struct account *create(struct shard *shard, const struct florin_command *command,
+                              uint64_t account_hash, const struct hash128 *digest, uint64_t now_ns,
+                              const struct shard_found *found, struct shard_answer *answer)
+{
+    struct florin_result *result = &answer->result;
+    if (!may_create(shard, command)) {
+        result->status = FLORIN_ACCOUNT_NOT_FOUND;
+        return NULL;
+    }
+    if (!shard_command_amount(command, shard->auto_create, &result->amount_minor)) {
+        result->status = shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, &result->field);
+        return NULL;
+    }
+    const struct shard_request request = {.amount_minor = result->amount_minor};
+    if (digest != NULL && !shard_key_is_new(shard, command, &request, *digest, found, answer))
+        return NULL;
+    if (command->dry_run) {
+        answer_dry_creation(shard, command, now_ns, result);
+        return NULL;
+    }
+    if (shard->storage_is_full) {
+        shard_answer_storage_full(command, answer);
+        return NULL;
+    }
+    if (digest != NULL && !key_table_has_room(&shard->keys)) {
+        result->status = FLORIN_KEYS_FULL;
+        return NULL;
+    }
+    if (!shard_stage_has_room_for(shard, 1)) {
+        answer->lookup = SHARD_LOOKUP_CLAIM;
+        return NULL;
+    }
+    struct account *account = shard_create_account(shard, command->account, command->account_length,
+                                                   account_hash, now_ns);
+    if (account == NULL)
+        result->status = FLORIN_ACCOUNTS_FULL;
+    return account;
+}
+
 void shard_execute_move(struct shard *shard, const struct florin_command *command,
                         uint64_t account_hash, uint64_t now_ns, const struct shard_found *found,
                         struct shard_answer *answer)
@@ -108,11 +182,11 @@ void shard_execute_move(struct shard *shard, const struct florin_command *comman
     }
     struct account *account = account_table_find(&shard->accounts, account_hash, command->account,
                                                  command->account_length);
-    if (account == NULL) {
-        result->status = FLORIN_ACCOUNT_NOT_FOUND;
-        return;
-    }
-    if (!shard_account_is_free(account, answer))
+    bool is_new = account == NULL;
+    if (is_new)
+        account =
+            create(shard, command, account_hash, has_key ? &digest : NULL, now_ns, found, answer);
+    if (account == NULL || !shard_account_is_free(account, answer))
         return;
     shard_answer_with_account(shard, account, answer);
     if (!shard_command_amount(command, account_table_currency(&shard->accounts, account),
@@ -141,4 +215,6 @@ void shard_execute_move(struct shard *shard, const struct florin_command *comman
         return;
     }
     commit(shard, command, has_key ? &digest : NULL, account, balance_minor, now_ns, answer);
+    if (is_new && answer->staged)
+        answer->raised++;
 }

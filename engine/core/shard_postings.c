@@ -28,6 +28,7 @@ static void load(const struct shard *shard, struct posting_account *loaded)
     const struct account *account =
         account_table_find(&shard->accounts, loaded->hash, loaded->id, loaded->id_length);
     loaded->exists = account != NULL;
+    loaded->is_new = false;
     if (account == NULL)
         return;
     loaded->status = account_status(account);
@@ -45,6 +46,48 @@ void shard_load_posting(const struct shard *shard, struct posting *posting)
         if (lives_here(shard, &posting->accounts[i]))
             load(shard, &posting->accounts[i]);
     }
+}
+
+/* --- accounts that are not there -------------------------------------------------------------- */
+
+static bool would_be_created(const struct shard *shard, const struct posting_account *account)
+{
+    return shard->auto_create != NULL && !account->exists && posting_may_create(account);
+}
+
+/* Shows the posting what is missing as it would come into being. */
+static void imagine_missing(const struct shard *shard, struct posting *posting)
+{
+    for (uint8_t i = 0; i < posting->account_count; i++) {
+        struct posting_account *account = &posting->accounts[i];
+        if (!would_be_created(shard, account))
+            continue;
+        account->exists = true;
+        account->is_new = true;
+        account->status = FLORIN_STATE_OPEN;
+        account->currency = *shard->auto_create;
+        account->balance_minor = 0;
+        account->floor_minor = 0;
+        account->version = 1;
+        account->last_lsn = 0;
+    }
+}
+
+/* Makes it true, in this shard. false: there is no room for one of them. */
+static bool create_imagined(struct shard *shard, struct posting *posting, uint64_t now_ns)
+{
+    for (uint8_t i = 0; i < posting->account_count; i++) {
+        struct posting_account *imagined = &posting->accounts[i];
+        if (!imagined->is_new)
+            continue;
+        const struct account *account =
+            shard_create_account(shard, imagined->id, imagined->id_length, imagined->hash, now_ns);
+        if (account == NULL)
+            return false;
+        imagined->slot = account_table_slot(&shard->accounts, account);
+        imagined->last_lsn = account->last_lsn;
+    }
+    return true;
 }
 
 /* --- what came of it ---------------------------------------------------------------------- */
@@ -187,8 +230,7 @@ static void commit(struct shard *shard, struct posting *posting,
     answer->result.time_ns = time_ns;
     answer->wait_lsn = lsn;
     if (decision->status == FLORIN_APPLIED)
-        answer->raised =
-            (uint8_t)(posting->accounts[0].version_after - posting->accounts[0].version);
+        answer->raised = posting_raised(&posting->accounts[0]);
     answer->staged = true;
 }
 
@@ -224,11 +266,23 @@ void shard_decide_posting(struct shard *shard, struct posting *posting,
     if (posting->kind == FLORIN_REVERSE &&
         !shard_reversal_is_next(shard, reversal_key(shard, posting), found, answer))
         return;
-    uint64_t time_ns = shard_next_time(shard, now_ns > not_before_ns ? now_ns : not_before_ns + 1);
+    if (shard->auto_create != NULL) {
+        if (posting->dry_run)
+            imagine_missing(shard, posting);
+        /* What is missing now found no room where it lives. */
+        posting->not_created = shard->storage_is_full ? FLORIN_STORAGE_FULL : FLORIN_ACCOUNTS_FULL;
+    }
+    now_ns = now_ns > not_before_ns ? now_ns : not_before_ns + 1;
+    uint64_t time_ns = shard_next_time(shard, now_ns);
     struct posting_decision decision = posting_decide(posting);
     answer_decision(posting, &decision, time_ns, answer);
-    bool remembered = has_key && record_status_is_remembered((uint8_t)decision.status);
-    if (posting->dry_run || (decision.status != FLORIN_APPLIED && !remembered))
+    bool remembered = has_key && posting->accounts[0].exists &&
+                      record_status_is_remembered((uint8_t)decision.status);
+    /* A new account would have only this to be remembered by. */
+    if (posting->accounts[0].is_new && decision.status != FLORIN_APPLIED)
+        remembered = false;
+    if (decision.status != FLORIN_STORAGE_FULL &&
+        (posting->dry_run || (decision.status != FLORIN_APPLIED && !remembered)))
         return;
     if (shard->storage_is_full) {
         const struct florin_command refused = {.user_data = posting->user_data,
@@ -236,22 +290,41 @@ void shard_decide_posting(struct shard *shard, struct posting *posting,
         shard_answer_storage_full(&refused, answer);
         return;
     }
+    if (decision.status == FLORIN_APPLIED && !create_imagined(shard, posting, now_ns)) {
+        answer->result = (struct florin_result){
+            .user_data = posting->user_data, .kind = posting->kind, .status = FLORIN_ACCOUNTS_FULL};
+        return;
+    }
+    time_ns = shard_next_time(shard, now_ns);
     commit(shard, posting, &decision, has_key ? &digest : NULL, time_ns, answer);
 }
 
 /* --- a command ---------------------------------------------------------------------------- */
 
-/* Whether all accounts live here and nobody has one of them. */
+/* Whether all accounts live here, nobody has one of them, and there is room for the records of
+ * those that come into being. */
 static bool can_decide_here(const struct shard *shard, const struct posting *posting)
 {
+    uint32_t missing = 0;
     for (uint8_t i = 0; i < posting->account_count; i++) {
         const struct posting_account *account = &posting->accounts[i];
         if (!lives_here(shard, account) ||
             (account->exists &&
              (shard->accounts.slots[account->slot].flags & ACCOUNT_CLAIMED) != 0))
             return false;
+        if (would_be_created(shard, account))
+            missing++;
     }
-    return true;
+    return missing == 0 || shard_stage_has_room_for(shard, missing);
+}
+
+/* Whether the posting would bring the command's own account into being: it pays in there. */
+static bool creates_home(struct shard *shard, const struct florin_command *command)
+{
+    if (shard->auto_create == NULL || command->kind == FLORIN_REVERSE)
+        return false;
+    posting_init(shard->posting, command, shard->secret);
+    return posting_may_create(&shard->posting->accounts[0]);
 }
 
 /* Whether it is known what is left of the transaction, and which number the reversal has. */
@@ -280,23 +353,25 @@ static bool reversal_may_begin(const struct shard *shard, const struct florin_co
 }
 
 /* Whether the command's own account, its key and its hold let it go on. */
-static bool may_begin(const struct shard *shard, const struct florin_command *command,
+static bool may_begin(struct shard *shard, const struct florin_command *command,
                       uint64_t account_hash, uint64_t now_ns, const struct shard_found *found,
                       struct shard_answer *answer)
 {
     struct florin_result *result = &answer->result;
     const struct account *account = account_table_find(&shard->accounts, account_hash,
                                                        command->account, command->account_length);
-    if (account == NULL) {
+    if (account == NULL && !creates_home(shard, command)) {
         result->status =
             command->kind == FLORIN_CAPTURE ? FLORIN_HOLD_NOT_FOUND : FLORIN_ACCOUNT_NOT_FOUND;
         result->field =
             command->kind == FLORIN_CAPTURE ? FLORIN_FIELD_TARGET : FLORIN_FIELD_ACCOUNT;
         return false;
     }
-    if (!shard_account_is_free(account, answer))
-        return false;
-    shard_answer_with_account(shard, account, answer);
+    if (account != NULL) {
+        if (!shard_account_is_free(account, answer))
+            return false;
+        shard_answer_with_account(shard, account, answer);
+    }
     if (command->key_length > 0) {
         const struct shard_request request = {.digest = posting_request(command)};
         struct hash128 digest = hash_key(shard->secret, command->account, command->account_length,
@@ -330,10 +405,12 @@ void shard_execute_posting(struct shard *shard, const struct florin_command *com
     shard->posting->reversals = found->reversals;
     shard->posting->reversed_minor = found->reversed_minor;
     shard_load_posting(shard, shard->posting);
-    if (can_decide_here(shard, shard->posting))
-        shard_decide_posting(shard, shard->posting, found, now_ns, 0, answer);
-    else
+    if (!can_decide_here(shard, shard->posting)) {
         answer->lookup = SHARD_LOOKUP_SHARDS;
+        return;
+    }
+    imagine_missing(shard, shard->posting);
+    shard_decide_posting(shard, shard->posting, found, now_ns, 0, answer);
 }
 
 void shard_execute_read_reversal(const struct shard *shard, const struct florin_command *command,

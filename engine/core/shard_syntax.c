@@ -2,7 +2,7 @@
  *
  * Guarantees: a command that passes has ids, keys, amounts and lengths in range for its kind; of
  * several faults the one with the smallest status is named.
- * Must not know: whether accounts are there.
+ * Must not know: whether accounts are there. Of the shard it reads the currencies only.
  *
  * Which fields count: a read looks at the account id only; an opening ignores conditions.
  */
@@ -15,11 +15,12 @@ static bool text_is_missing(const char *text, size_t length)
     return text == NULL && length > 0;
 }
 
-const struct currency *shard_command_currency(const struct florin_command *command)
+const struct currency *shard_command_currency(const struct shard *shard,
+                                              const struct florin_command *command)
 {
     if (command->currency == NULL)
         return currency_default();
-    return currency_find(command->currency, command->currency_length);
+    return currency_list_find(shard->currencies, command->currency, command->currency_length);
 }
 
 bool shard_command_amount(const struct florin_command *command, const struct currency *currency,
@@ -31,6 +32,15 @@ bool shard_command_amount(const struct florin_command *command, const struct cur
     }
     *amount_minor = command->amount_minor;
     return true;
+}
+
+bool shard_command_minimum(const struct florin_command *command, const struct currency *currency,
+                           int64_t *minimum_minor)
+{
+    struct money_decimal decimal = {command->minimum_balance_minor, command->minimum_balance_scale};
+    *minimum_minor = command->minimum_balance_minor;
+    return !command->amount_is_decimal ||
+           money_to_minor(decimal, currency->exponent, minimum_minor);
 }
 
 static enum florin_status check_key(const struct florin_command *command, enum florin_field *field)
@@ -72,17 +82,31 @@ static bool minimum_is_valid(int64_t minimum_minor)
     return minimum_minor <= 0 && minimum_minor >= MONEY_MIN;
 }
 
-static enum florin_status check_opening(const struct florin_command *command,
+static enum florin_status check_scales(const struct florin_command *command,
+                                       enum florin_field *field)
+{
+    if (command->amount_is_decimal && command->amount_scale > MONEY_SCALE_MAX)
+        return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_BALANCE, field);
+    if (command->amount_is_decimal && command->minimum_balance_scale > MONEY_SCALE_MAX)
+        return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE, field);
+    return FLORIN_APPLIED;
+}
+
+static enum florin_status check_opening(const struct shard *shard,
+                                        const struct florin_command *command,
                                         enum florin_field *field)
 {
     if (command->key_length > 0)
         return shard_refuse(FLORIN_INVALID_KEY, FLORIN_FIELD_KEY, field);
-    if (command->amount_is_decimal && command->amount_scale > MONEY_SCALE_MAX)
+    enum florin_status status = check_scales(command, field);
+    if (status != FLORIN_APPLIED)
+        return status;
+    const struct currency *currency = shard_command_currency(shard, command);
+    int64_t minor;
+    if (currency != NULL && !shard_command_amount(command, currency, &minor))
         return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_BALANCE, field);
-    const struct currency *currency = shard_command_currency(command);
-    int64_t balance_minor;
-    if (currency != NULL && !shard_command_amount(command, currency, &balance_minor))
-        return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_BALANCE, field);
+    if (currency != NULL && !shard_command_minimum(command, currency, &minor))
+        return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE, field);
     if (currency == NULL)
         return shard_refuse(FLORIN_INVALID_CURRENCY, FLORIN_FIELD_CURRENCY, field);
     if (command->amount_minor < 0)
@@ -99,7 +123,7 @@ static enum florin_status check_change(const struct florin_command *command,
         FLORIN_CHANGE_STATUS | FLORIN_CHANGE_MINIMUM_BALANCE | FLORIN_CHANGE_METADATA;
     if (command->key_length > 0)
         return shard_refuse(FLORIN_INVALID_KEY, FLORIN_FIELD_KEY, field);
-    if (command->amount_is_decimal && command->amount_scale > MONEY_SCALE_MAX)
+    if (command->amount_is_decimal && command->minimum_balance_scale > MONEY_SCALE_MAX)
         return shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE, field);
     if ((command->changes & FLORIN_CHANGE_MINIMUM_BALANCE) &&
         !minimum_is_valid(command->minimum_balance_minor))
@@ -150,7 +174,8 @@ static bool kind_is_known(enum florin_command_kind kind)
     return false;
 }
 
-enum florin_status shard_check_syntax(const struct florin_command *command,
+enum florin_status shard_check_syntax(const struct shard *shard,
+                                      const struct florin_command *command,
                                       struct florin_result *result)
 {
     if (!kind_is_known(command->kind))
@@ -165,7 +190,7 @@ enum florin_status shard_check_syntax(const struct florin_command *command,
                    ? FLORIN_APPLIED
                    : shard_refuse(FLORIN_INVALID_AMOUNT, FLORIN_FIELD_AMOUNT, &result->field);
     if (command->kind == FLORIN_OPEN_ACCOUNT)
-        return check_opening(command, &result->field);
+        return check_opening(shard, command, &result->field);
     if (command->kind == FLORIN_CHANGE_ACCOUNT)
         return check_change(command, &result->field);
     if (posting_is(command->kind))

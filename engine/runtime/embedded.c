@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "client.h"
 #include "clock.h"
 #include "ledger_state.h"
 #include "worker.h"
@@ -154,6 +155,11 @@ void florin_close(struct florin *ledger)
         return;
     stop_threads(ledger);
     ledger_destroy(ledger);
+}
+
+struct florin *client_ledger(const struct florin_client *client)
+{
+    return client->ledger;
 }
 
 /* --- clients -------------------------------------------------------------------------------- */

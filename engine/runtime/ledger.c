@@ -28,6 +28,7 @@
 #include "keeper.h"
 #include "key_archive.h"
 #include "ledger_state.h"
+#include "lister.h"
 #include "reader.h"
 #include "restore_mark.h"
 #include "wal/channel_posix.h"
@@ -61,38 +62,6 @@ void ledger_log(struct florin *ledger, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     ledger_log_line(ledger, line);
-}
-
-/* --- options -------------------------------------------------------------------------------- */
-
-void florin_options_init(struct florin_options *options)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned workers = cores < 1 ? 1 : (unsigned)cores;
-    *options = (struct florin_options){
-        .workers = workers > FLORIN_WORKERS_MAX ? FLORIN_WORKERS_MAX : workers,
-        .io = FLORIN_IO_AUTO,
-        .segment_bytes = UINT64_C(64) << 20,
-        .accounts_max = UINT64_C(16) << 20,
-        .holds_max = UINT64_C(1) << 20,
-        .keys_memory = UINT64_C(16) << 20,
-        .checkpoint_bytes = UINT64_C(1) << 30,
-        .background_mib_per_second = 25,
-        .commit_timeout_ms = 5000,
-    };
-}
-
-static bool options_are_valid(const struct florin_options *options)
-{
-    const uint64_t mebibyte = UINT64_C(1) << 20;
-    const uint64_t entries_max = UINT64_C(1) << 31;
-    return options->directory != NULL && options->directory[0] != '\0' && options->workers >= 1 &&
-           options->workers <= FLORIN_WORKERS_MAX && options->segment_bytes % mebibyte == 0 &&
-           options->segment_bytes >= 4 * mebibyte && options->segment_bytes <= 1024 * mebibyte &&
-           options->accounts_max >= 1 && options->accounts_max <= entries_max &&
-           options->holds_max >= 1 && options->holds_max <= entries_max &&
-           options->keys_memory >= 1 && options->keys_memory <= entries_max &&
-           options->commit_timeout_ms > 0 && options->io <= FLORIN_IO_POSIX;
 }
 
 /* --- devices -------------------------------------------------------------------------------- */
@@ -241,6 +210,9 @@ static int shard_create(struct worker *worker)
     const struct florin *ledger = worker->ledger;
     struct shard_options options = {
         .secret = &ledger->secret,
+        .currencies = &ledger->currencies.own,
+        .auto_create =
+            ledger->currencies.auto_create.code[0] != '\0' ? &ledger->currencies.auto_create : NULL,
         .number = worker->number,
         .count = ledger->worker_count,
         .accounts_max = shard_share(ledger->options.accounts_max, ledger->worker_count),
@@ -357,12 +329,15 @@ unsigned ledger_add_endpoint(struct florin *ledger, struct endpoint *endpoint)
 int ledger_create(const struct florin_options *options, const struct ledger_devices *devices,
                   struct florin **ledger)
 {
-    if (!options_are_valid(options))
+    struct ledger_currencies currencies;
+    if (!ledger_options_check(options, &currencies))
         return -EINVAL;
     struct florin *created = calloc(1, sizeof *created);
     if (created == NULL)
         return -ENOMEM;
     created->options = *options;
+    created->options.currencies = NULL; /* the caller's */
+    created->currencies = currencies;
     created->commit_timeout_ns = options->commit_timeout_ms * UINT64_C(1000000);
     pthread_mutex_init(&created->log_line_lock, NULL);
     pthread_mutex_init(&created->clients_lock, NULL);
@@ -381,6 +356,8 @@ int ledger_create(const struct florin_options *options, const struct ledger_devi
         hash_secret_init(&created->secret, created->meta.hash_seed, META_HASH_SEED_BYTES);
         error = create_workers(created);
     }
+    if (error == 0)
+        error = lister_create(created, &created->lister);
     if (error != 0) {
         ledger_destroy(created);
         return error;
@@ -417,6 +394,7 @@ void ledger_destroy(struct florin *ledger)
     keeper_destroy(ledger->keeper);
     reader_destroy(ledger->reader);
     history_destroy(ledger->history);
+    lister_destroy(ledger->lister);
     if (ledger->log != NULL)
         write_clean_mark(ledger);
     key_archive_close(ledger->archive);

@@ -21,6 +21,7 @@
 #include "inbox.h"
 #include "keeper.h"
 #include "ledger.h"
+#include "ledger_options.h"
 #include "lookup.h"
 #include "waiters.h"
 #include "wal/log.h"
@@ -67,6 +68,7 @@ struct worker {
     uint64_t committed_ns;         /* when this worker last completed a commit */
     uint64_t hops;
     uint32_t history_outstanding; /* queries that were taken and not given back */
+    uint32_t lists_outstanding;   /* that were taken and not reaped */
     uint8_t *metadata;            /* of results from other workers, until they are reaped */
     size_t metadata_bytes;
     bool answered[ENDPOINTS_MAX]; /* endpoints whose answer ring has news */
@@ -92,6 +94,7 @@ struct client_slot {
 struct florin {
     /* set at creation, then read-only */
     struct florin_options options;
+    struct ledger_currencies currencies;
     struct storage *storage;
     struct storage *own_storage; /* the same, when the ledger made it */
     struct storage_file *lock_file;
@@ -104,6 +107,7 @@ struct florin {
     struct hash_secret secret;
     unsigned worker_count;
     struct worker *workers;
+    struct lister *lister;
     uint64_t commit_timeout_ns;
 
     /* set by ledger_recover(), before the state becomes READY (release) */

@@ -28,7 +28,8 @@ struct command_head {
     uint8_t changes;
     uint8_t account_status;
     uint8_t expected_balance_scale;
-    uint16_t reserved;
+    uint8_t minimum_balance_scale;
+    uint8_t reserved;
 };
 _Static_assert(sizeof(struct command_head) == MESSAGE_HEAD_BYTES, "no padding travels");
 
@@ -137,6 +138,7 @@ static struct command_head head_of(const struct florin_command *command, uint64_
         .changes = clamp(command->changes),
         .account_status = clamp((unsigned)command->account_status),
         .expected_balance_scale = command->expected_balance_scale,
+        .minimum_balance_scale = command->minimum_balance_scale,
     };
 }
 
@@ -253,6 +255,7 @@ void message_get_command(const void *bytes, struct message_command *message)
         .currency = head.currency_length > 0 ? currency : NULL,
         .currency_length = head.currency_length,
         .minimum_balance_minor = head.minimum_balance_minor,
+        .minimum_balance_scale = head.minimum_balance_scale,
         .metadata = metadata,
         .metadata_length = head.metadata_length,
     };

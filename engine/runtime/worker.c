@@ -19,6 +19,7 @@
 #include "history.h"
 #include "keeper.h"
 #include "ledger_state.h"
+#include "lister.h"
 #include "message.h"
 #include "reader.h"
 #include "worker_internal.h"
@@ -285,8 +286,8 @@ static bool has_nothing_under_way(const struct worker *worker)
 {
     return worker->waiters.unanswered == 0 && worker->waiters.done.head == WAITER_NONE &&
            worker->lookups.count == worker->lookups.claim_count &&
-           worker->history_outstanding == 0 && worker->self->outstanding == 0 &&
-           !worker->committing &&
+           worker->history_outstanding == 0 && worker->lists_outstanding == 0 &&
+           !lister_wants(worker) && worker->self->outstanding == 0 && !worker->committing &&
            (log_failed(worker->ledger->log) != 0 ||
             (worker->shard.stage.record_count == 0 && worker->coordinator.count == 0 &&
              worker->participant.count == 0));
@@ -315,6 +316,7 @@ void worker_round(struct worker *worker)
     feed_log(worker);
     worker_serve_postings(worker); /* what is sealed now can be told */
     keeper_serve(worker);
+    lister_serve(worker);
     if (atomic_exchange(&ledger->commit_wanted, false))
         commit(worker);
     /* a ledger that stops leaves a clean-shutdown mark instead, and workers that are idle stay so
@@ -370,7 +372,7 @@ int worker_wait_ms(struct worker *worker)
     if (waiters_have_durable(&worker->waiters, log_durable_lsn(worker->ledger->log)))
         return 0;
     bool stuck = !window_room(worker);
-    if (keeper_wants(worker) || history_has_finished(worker))
+    if (keeper_wants(worker) || history_has_finished(worker) || lister_wants(worker))
         return 0;
     /* these need no room */
     if (worker_has_postings_to_take(worker))

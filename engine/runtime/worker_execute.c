@@ -222,6 +222,8 @@ static void want_lookup(struct worker *worker, struct lookup *lookup,
             lookup->found.target = SHARD_TARGET_NOT_FOUND; /* nobody can have seen it as an id */
         return;
     case SHARD_LOOKUP_CLAIM:
+        if (!shard_stage_has_room_for(&worker->shard, 1))
+            worker->line_moves = true; /* that may be what it waits for */
         lookup->kind = SHARD_LOOKUP_NONE;
         lookup->state = LOOKUP_CLAIMED;
         return;
@@ -338,7 +340,7 @@ static bool advance(struct worker *worker, struct lookup *lookup)
     case LOOKUP_WAITING:
         return execute_again(worker, lookup);
     case LOOKUP_CLAIMED:
-        return lookup->message == NULL ? participant_advance(&worker->participant, lookup->claim)
+        return lookup->message == NULL ? worker_take_account(worker, lookup->claim)
                                        : execute_again(worker, lookup);
     }
     return false;

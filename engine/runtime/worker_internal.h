@@ -40,7 +40,8 @@ void worker_deliver_durable(struct worker *worker);
 /* Answers what has waited until its deadline. */
 void worker_deliver_expired(struct worker *worker, uint64_t now_ns);
 
-/* Executes a command, or lets it wait for a look-up. There is room for a result. */
+/* Executes a command, or lets it wait for a look-up, or for room in the stage. There is room for a
+ * result. */
 void worker_execute(struct worker *worker, const struct florin_command *command,
                     uint64_t account_hash, unsigned endpoint, uint64_t wall_ns,
                     uint64_t deadline_ns);
@@ -69,6 +70,9 @@ bool worker_has_postings_to_take(const struct worker *worker);
 
 /* Claims, decides and tells, as far as there is room. */
 void worker_serve_postings(struct worker *worker);
+
+/* Takes the next account of a claim; false: it has to wait for that. */
+bool worker_take_account(struct worker *worker, uint32_t claim);
 
 /* Goes on with a claim that has taken the account for which it stood in line. */
 void worker_advance_claim(struct worker *worker, uint32_t claim);

@@ -22,13 +22,40 @@ enum {
 
 /* --- claims --------------------------------------------------------------------------------- */
 
+/* The opening of an account that the claim has brought into being. */
+static void note_opened(struct worker *worker, uint32_t number)
+{
+    const struct claim *claim = participant_claim(&worker->participant, number);
+    uint32_t slot = claim->slots[claim->taken - 1];
+    const struct account *account = &worker->shard.accounts.slots[slot];
+    waiters_note(&worker->waiters, worker->self->outstanding, slot, account->version, 1,
+                 account->last_lsn, clock_monotonic_ns() + worker->ledger->commit_timeout_ns);
+}
+
+bool worker_take_account(struct worker *worker, uint32_t claim)
+{
+    worker->shard.storage_is_full = log_writable(worker->ledger->log) != 0;
+    switch (participant_advance(&worker->participant, claim, clock_wall_ns())) {
+    case PARTICIPANT_WAITS:
+        if (!shard_stage_has_room(&worker->shard))
+            worker->line_moves = true; /* that may be what it waits for */
+        return false;
+    case PARTICIPANT_TAKEN:
+        return true;
+    case PARTICIPANT_CREATED:
+        note_opened(worker, claim);
+        return true;
+    }
+    assert(false && "a step");
+    return false;
+}
+
 void worker_advance_claim(struct worker *worker, uint32_t claim)
 {
     struct participant *participant = &worker->participant;
     uint64_t hash;
     while (participant_next(participant, claim, &hash)) {
-        if (lookups_stand_before(&worker->lookups, hash) ||
-            !participant_advance(participant, claim)) {
+        if (lookups_stand_before(&worker->lookups, hash) || !worker_take_account(worker, claim)) {
             lookups_add_claim(&worker->lookups, claim, hash);
             return;
         }
@@ -177,8 +204,7 @@ void worker_note_others(struct worker *worker, const struct posting *posting, ui
         const struct posting_account *account = &posting->accounts[i];
         if (shard_of(account->hash, worker->shard.count) == worker->number)
             waiters_note(&worker->waiters, worker->self->outstanding, account->slot,
-                         account->version_after,
-                         (uint8_t)(account->version_after - account->version), lsn, deadline_ns);
+                         account->version_after, posting_raised(account), lsn, deadline_ns);
     }
 }
 

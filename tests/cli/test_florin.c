@@ -20,7 +20,7 @@ enum { OUTPUT_BYTES = 8192, COMMAND_BYTES = 1024 };
 
 static int start(void **state)
 {
-    static const char *const arguments[] = {"--open", "12345:1000.00", NULL};
+    static const char *const arguments[] = {"--open", "12345:1000.00", "--currency", "BTC:8", NULL};
     struct api *api = calloc(1, sizeof(*api));
     api_start(api, arguments);
     *state = api;
@@ -91,6 +91,8 @@ static void reset__corrects_up_and_down_and_not_at_all(void **state)
     expect(api, "reset nobody 5", 1, "account_not_found");
     expect(api, "open yen --currency JPY", 0, "yen: 0 JPY");
     expect(api, "reset yen 5", 0, "yen: 5 JPY (version 2)\n");
+    expect(api, "open coins --currency BTC", 0, "coins: 0.00000000 BTC");
+    expect(api, "reset coins 0.12345678", 0, "coins: 0.12345678 BTC (version 2)\n");
 }
 
 static void usage__that_is_wrong_is_64_and_silence_69(void **state)

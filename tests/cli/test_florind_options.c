@@ -118,11 +118,64 @@ static void file__says_the_same_and_is_overruled(void **state)
     temporary_directory_remove(directory);
 }
 
+static void currencies__are_further_ones_each_said_once(void **state)
+{
+    static const char *const bad[] = {"BTC",    "BTC:",    ":8",    "BTC:9",  "BTC:-1",
+                                      "btc:8",  "B C:2",   "USD:2", "USD:3",  "NINECODES:2",
+                                      "BTC:8x", "BTC:8:8", "",      "BTC: 8", "B,C:2"};
+    struct florind_options options;
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *const words[] = {"--currency", bad[i], NULL};
+        assert_int_equal(read_options(&options, words), OPTIONS_WRONG_USAGE);
+    }
+    const char *const twice[] = {"--currency", "BTC:8", "--currency", "BTC:6", NULL};
+    assert_int_equal(read_options(&options, twice), OPTIONS_WRONG_USAGE);
+    const char *const words[] = {"--currency", "BTC:8", "--currency", "POINTS:0", NULL};
+    assert_int_equal(read_options(&options, words), OPTIONS_RUN);
+    assert_int_equal(options.currency_count, 2);
+    assert_string_equal(options.currencies[0].code, "BTC");
+    assert_int_equal(options.currencies[0].exponent, 8);
+    assert_string_equal(options.currencies[1].code, "POINTS");
+    assert_int_equal(options.currencies[1].exponent, 0);
+}
+
+static void auto_create__is_in_a_currency_that_there_is(void **state)
+{
+    static const struct {
+        const char *words[5];
+        bool creates;
+        const char *currency; /* NULL: refused */
+    } rows[] = {
+        {{NULL}, false, ""},
+        {{"--auto-create", NULL}, true, ""},
+        {{"--auto-create=EUR", NULL}, true, "EUR"},
+        {{"--auto-create=BTC", "--currency", "BTC:8", NULL}, true, "BTC"},
+        {{"--auto-create=BTC", NULL}, true, NULL},
+        {{"--auto-create=eur", NULL}, true, NULL},
+        {{"--auto-create=", NULL}, true, NULL},
+        {{"--auto-create=NINECODES", NULL}, true, NULL},
+        {{"--auto-create", "EUR", NULL}, true, NULL},
+    };
+    struct florind_options options;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        enum options_outcome wanted = rows[i].currency == NULL ? OPTIONS_WRONG_USAGE : OPTIONS_RUN;
+        assert_int_equal(read_options(&options, rows[i].words), wanted);
+        if (rows[i].currency == NULL)
+            continue;
+        assert_int_equal(options.auto_create, rows[i].creates);
+        assert_string_equal(options.auto_create_currency, rows[i].currency);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checkpoints__are_by_size_and_by_time),
         cmocka_unit_test(retention__is_by_time_and_by_size),
+        cmocka_unit_test(currencies__are_further_ones_each_said_once),
+        cmocka_unit_test(auto_create__is_in_a_currency_that_there_is),
         cmocka_unit_test(file__says_the_same_and_is_overruled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,13 +256,19 @@ static inline void world_submit(struct world *world, uint32_t index)
 
 /* --- claims and messages ------------------------------------------------------------------ */
 
+static inline bool world_take_account(struct world *world, unsigned number, uint32_t claim)
+{
+    struct participant *participant = &world->nodes[number].participant;
+    return participant_advance(participant, claim, ++world->now_ns) != PARTICIPANT_WAITS;
+}
+
 static inline void world_advance_claim(struct world *world, unsigned number, uint32_t claim)
 {
     struct node *node = &world->nodes[number];
     uint64_t hash;
     while (participant_next(&node->participant, claim, &hash)) {
         if (world_stand_before(node, hash, node->line_count) ||
-            !participant_advance(&node->participant, claim)) {
+            !world_take_account(world, number, claim)) {
             world_stand(world, number, hash, WORLD_TASKS_MAX, claim);
             return;
         }
@@ -278,7 +284,7 @@ static inline void world_serve_line(struct world *world, unsigned number)
         struct standing standing = node->line[place];
         bool is_claim = standing.task == WORLD_TASKS_MAX;
         bool advanced = !world_stand_before(node, standing.hash, place) &&
-                        (is_claim ? participant_advance(&node->participant, standing.claim)
+                        (is_claim ? world_take_account(world, number, standing.claim)
                                   : world_execute(world, number, standing.task));
         if (!advanced) {
             place++;

@@ -77,6 +77,50 @@ static void default_currency__is_the_dollar_of_the_list(void **state)
     assert_memory_equal(currency_default(), listed, sizeof(*listed));
 }
 
+static void list__finds_its_own_and_those_of_the_standard(void **state)
+{
+    (void)state;
+    struct currency_list list = {0};
+    assert_null(currency_list_find(&list, "BTC", 3));
+    assert_true(currency_list_add(&list, "BTC", 3, 8));
+    assert_true(currency_list_add(&list, "GOLDGRAM", 8, 0));
+    assert_true(currency_list_add(&list, "7", 1, 1));
+    const struct currency *found = currency_list_find(&list, "BTC", 3);
+    assert_non_null(found);
+    assert_string_equal(found->code, "BTC");
+    assert_int_equal(found->exponent, 8);
+    assert_int_equal(currency_list_find(&list, "7", 1)->exponent, 1);
+    assert_int_equal(currency_list_find(&list, "GOLDGRAM", 8)->exponent, 0);
+    assert_ptr_equal(currency_list_find(&list, "USD", 3), currency_find("USD", 3));
+    static const char *const UNKNOWN[] = {"", "B", "BT", "BTCX", "btc", "GOLDGRAMS", "77"};
+    for (size_t i = 0; i < COUNT_OF(UNKNOWN); i++)
+        assert_null(currency_list_find(&list, UNKNOWN[i], strlen(UNKNOWN[i])));
+    assert_null(currency_list_find(&list, "BTC\0", 4));
+}
+
+static void list__takes_new_codes_only(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        size_t length;
+        uint8_t exponent;
+    } BAD[] = {
+        {"", 0, 2},          {"USD", 3, 2}, {"USD", 3, 4},   {"btc", 3, 8}, {"B C", 3, 8},
+        {"ABCDEFGHI", 9, 2}, {"NEW", 3, 9}, {"NEW\0", 4, 2}, {"OLD", 3, 2}, {"OLD", 3, 3},
+    };
+    struct currency_list list = {0};
+    assert_true(currency_list_add(&list, "OLD", 3, 2));
+    for (size_t i = 0; i < COUNT_OF(BAD); i++)
+        assert_false(currency_list_add(&list, BAD[i].code, BAD[i].length, BAD[i].exponent));
+    assert_int_equal(list.count, 1);
+    for (size_t i = 1; i < FLORIN_OWN_CURRENCIES_MAX; i++) {
+        const char code[] = {'Q', (char)('A' + i / 26), (char)('A' + i % 26), 'Q'};
+        assert_true(currency_list_add(&list, code, sizeof(code), 2));
+    }
+    assert_false(currency_list_add(&list, "NEW", 3, 2));
+}
+
 static void status__has_code_message_and_outcome(void **state)
 {
     (void)state;
@@ -101,6 +145,8 @@ int main(void)
         cmocka_unit_test(exponent__is_that_of_iso_4217),
         cmocka_unit_test(unknown_codes__are_refused),
         cmocka_unit_test(default_currency__is_the_dollar_of_the_list),
+        cmocka_unit_test(list__finds_its_own_and_those_of_the_standard),
+        cmocka_unit_test(list__takes_new_codes_only),
         cmocka_unit_test(status__has_code_message_and_outcome),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

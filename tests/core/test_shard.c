@@ -108,10 +108,17 @@ static void syntax_of_opening__is_checked_in_order_of_precedence(void **state)
     command.currency = "USD";
     check_refusal(ledger, &command, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_BALANCE);
     command.amount_scale = 2;
+    command.minimum_balance_scale = 19;
+    check_refusal(ledger, &command, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE);
+    command.minimum_balance_scale = 3;
+    check_refusal(ledger, &command, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE);
+    command.minimum_balance_scale = 2;
     check_refusal(ledger, &command, FLORIN_INVALID_BALANCE, FLORIN_FIELD_BALANCE);
     command.amount_minor = 0;
     check_refusal(ledger, &command, FLORIN_INVALID_BALANCE, FLORIN_FIELD_MINIMUM_BALANCE);
     command.minimum_balance_minor = INT64_MIN;
+    check_refusal(ledger, &command, FLORIN_INVALID_AMOUNT, FLORIN_FIELD_MINIMUM_BALANCE);
+    command.amount_is_decimal = false;
     check_refusal(ledger, &command, FLORIN_INVALID_BALANCE, FLORIN_FIELD_MINIMUM_BALANCE);
     command.minimum_balance_minor = -INT64_MAX;
     check_refusal(ledger, &command, FLORIN_INVALID_METADATA, FLORIN_FIELD_METADATA);

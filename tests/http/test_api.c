@@ -198,6 +198,12 @@ static void invalid_requests__are_400_and_name_the_field(void **state)
          "accountId"},
         {"/accounts", API_JSON, "{\"id\":\"a b\"}", "id"},
         {"/accounts", API_JSON, "{\"currency\":\"GOLD\"}", "currency"},
+        {"/accounts", API_JSON, "{\"currency\":\"usd\"}", "currency"},
+        {"/accounts", API_JSON, "{\"balance\":0.001}", "balance"},
+        {"/accounts", API_JSON, "{\"balance\":\"100000000000000000\"}", "balance"},
+        {"/accounts", API_JSON, "{\"currency\":\"JPY\",\"balance\":0.5}", "balance"},
+        {"/accounts", API_JSON, "{\"minimumBalance\":-0.001}", "minimumBalance"},
+        {"/accounts?dryRun=true", API_JSON, "{\"minimumBalance\":-0.001}", "minimumBalance"},
     };
     struct http_response response;
     char field[64];

@@ -93,13 +93,15 @@ static void account__is_idempotent_by_its_id(void **state)
     struct call call;
     (void)state;
     const struct florin_command *command =
-        command_of(&call, "/accounts", "{\"id\":\"alice\",\"balance\":5,\"minimumBalance\":-1}");
+        command_of(&call, "/accounts", "{\"id\":\"alice\",\"balance\":5,\"minimumBalance\":-1.25}");
     assert_int_equal(command->kind, FLORIN_OPEN_ACCOUNT);
     assert_account(command, "alice");
     assert_int_equal(command->key_length, 0);
-    assert_false(command->amount_is_decimal);
-    assert_int_equal(command->amount_minor, 500);
-    assert_int_equal(command->minimum_balance_minor, -100);
+    assert_true(command->amount_is_decimal);
+    assert_int_equal(command->amount_minor, 5);
+    assert_int_equal(command->amount_scale, 0);
+    assert_int_equal(command->minimum_balance_minor, -125);
+    assert_int_equal(command->minimum_balance_scale, 2);
     assert_memory_equal(command->currency, "USD", 3);
 }
 
@@ -115,7 +117,7 @@ static void change__asks_for_what_changes(void **state)
     assert_int_equal(command->account_status, FLORIN_STATE_FROZEN);
     assert_true(command->amount_is_decimal);
     assert_int_equal(command->minimum_balance_minor, -505);
-    assert_int_equal(command->amount_scale, 1);
+    assert_int_equal(command->minimum_balance_scale, 1);
     assert_int_equal(command->amount_minor, 0);
 }
 

@@ -377,6 +377,67 @@ static void florin__refuses_options_out_of_range(void **state)
     assert_null(ledger);
 }
 
+static void florin__keeps_accounts_of_currencies_that_it_no_longer_has(void **state)
+{
+    struct fixture *fixture = *state;
+    struct florin *ledger = NULL;
+    static const struct florin_currency good[] = {{"BTC", 8}, {"POINTS", 0}};
+    static const struct florin_currency other[] = {{"BTC", 6}};
+    static const struct florin_currency twice[] = {{"BTC", 8}, {"BTC", 8}};
+    static const struct florin_currency dollar[] = {{"USD", 2}};
+    const struct florin_command open = {.kind = FLORIN_OPEN_ACCOUNT,
+                                        .account = "coins",
+                                        .amount_minor = 7,
+                                        .currency = "BTC",
+                                        .currency_length = 3};
+    fixture->options.currencies = twice;
+    fixture->options.currency_count = 2;
+    assert_int_equal(florin_open(&fixture->options, &ledger), -EINVAL);
+    fixture->options.currencies = dollar;
+    fixture->options.currency_count = 1;
+    assert_int_equal(florin_open(&fixture->options, &ledger), -EINVAL);
+
+    fixture->options.currencies = good;
+    fixture->options.currency_count = 2;
+    ledger = open_ledger(fixture);
+    struct florin_client *client = open_client(ledger);
+    struct florin_result result = run(client, open);
+    assert_int_equal(result.status, FLORIN_APPLIED);
+    assert_int_equal(result.exponent, 8);
+    florin_client_close(client);
+    florin_close(ledger);
+
+    fixture->options.currencies = NULL;
+    fixture->options.currency_count = 0;
+    ledger = open_ledger(fixture);
+    client = open_client(ledger);
+    run_applied(client, FLORIN_DEPOSIT, "coins", 3);
+    assert_int_equal(florin_read_account(client, "coins", 5, &result), FLORIN_APPLIED);
+    assert_int_equal(result.balance_minor, 10);
+    assert_int_equal(result.exponent, 8);
+    assert_string_equal(result.currency, "BTC");
+    assert_int_equal(run(client, open).status, FLORIN_INVALID_CURRENCY);
+    florin_client_close(client);
+    florin_close(ledger);
+
+    /* of the same name, and another currency all the same */
+    fixture->options.currencies = other;
+    fixture->options.currency_count = 1;
+    ledger = open_ledger(fixture);
+    client = open_client(ledger);
+    struct florin_command again = open;
+    again.account = "short";
+    assert_int_equal(run(client, again).exponent, 6);
+    struct florin_command transfer = {.kind = FLORIN_TRANSFER,
+                                      .account = "coins",
+                                      .to = "short",
+                                      .to_length = 5,
+                                      .amount_minor = 1};
+    assert_int_equal(run(client, transfer).status, FLORIN_CURRENCY_MISMATCH);
+    florin_client_close(client);
+    florin_close(ledger);
+}
+
 static void florin__says_when_the_directory_is_in_use(void **state)
 {
     struct fixture *fixture = *state;
@@ -432,6 +493,7 @@ int main(void)
         TEST(florin__carries_metadata_to_the_client),
         TEST(florin__shows_metadata_as_it_was_when_it_was_read),
         TEST(florin__refuses_options_out_of_range),
+        TEST(florin__keeps_accounts_of_currencies_that_it_no_longer_has),
         TEST(florin__says_when_the_directory_is_in_use),
         TEST(florin__says_when_the_directory_can_not_be_made),
         TEST(florin__refuses_a_damaged_middle_and_says_where),

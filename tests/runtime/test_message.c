@@ -42,6 +42,7 @@ static void message__carries_every_field_of_a_command(void **state)
         .currency = "EUR",
         .currency_length = 3,
         .minimum_balance_minor = -5,
+        .minimum_balance_scale = 17,
         .metadata = "{}",
         .metadata_length = 2,
     };
@@ -57,6 +58,7 @@ static void message__carries_every_field_of_a_command(void **state)
     assert_int_equal(back.amount_scale, 18);
     assert_int_equal(back.expected_version, command.expected_version);
     assert_true(back.expected_by_precondition);
+    assert_int_equal(back.minimum_balance_scale, 17);
     assert_int_equal(back.currency_length, 3);
     assert_memory_equal(back.currency, "EUR", 3);
     assert_int_equal(back.minimum_balance_minor, -5);

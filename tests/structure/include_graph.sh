@@ -20,7 +20,7 @@ wal/checksum.c          | include/* wal/*                                | xxhas
 wal/*                   | include/* wal/*                                |
 engine/runtime/*        | include/* engine/core/* engine/runtime/* wal/* |
 engine/tools/*          | include/* engine/core/* engine/runtime/* engine/tools/* wal/* |
-http/*                  | include/* http/* engine/runtime/ledger.h engine/runtime/worker.h engine/runtime/backup.h engine/runtime/feed.h engine/runtime/history.h engine/core/money.h engine/core/record.h wal/log.h | h2o.h h2o/* cjson/cJSON.h
+http/*                  | include/* http/* engine/runtime/ledger.h engine/runtime/worker.h engine/runtime/backup.h engine/runtime/feed.h engine/runtime/history.h engine/runtime/lister.h engine/core/money.h engine/core/record.h wal/log.h | h2o.h h2o/* cjson/cJSON.h
 cli/*                   | include/* cli/* http/* engine/runtime/* engine/tools/* wal/log.h | curl/curl.h
 bench/*                 | include/* bench/* engine/runtime/ledger.h wal/log.h | h2o.h h2o/* cjson/cJSON.h liburing.h
 include/*               | include/*                                      |
