@@ -1,15 +1,97 @@
-/* florin_accounts.c - an account as a whole, and changes of it.
+/* florin_accounts.c - accounts: all of them, one as a whole, and changes of it.
  *
  * It must not know how requests travel.
  */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "florin_exchange.h"
+#include "florin_limits.h"
 #include "http/json_text.h"
 #include "json_slice.h"
+#include "table.h"
 
-enum { BODY_BYTES = 64 * 1024 };
+enum { BODY_BYTES = 64 * 1024, PAGE_ACCOUNTS = 200 };
+
+/* --- all ------------------------------------------------------------------------------------ */
+
+static const struct table_column account_columns[] = {
+    {"ID", false},       {"CURRENCY", false}, {"BALANCE", true}, {"HELD", true},
+    {"AVAILABLE", true}, {"STATUS", false},   {"VERSION", true},
+};
+
+/* Prints a page; returns how many accounts it had. */
+static uint64_t print_page(const struct florin_call *call, struct json_slice page,
+                           struct table *table)
+{
+    static const char *const members[] = {"id",        "currency", "balance", "held",
+                                          "available", "status",   "version"};
+    struct json_slice rest = json_slice_member(page, "accounts");
+    struct json_slice account;
+    uint64_t count = 0;
+    for (; json_slice_next(&rest, &account); count++) {
+        if (call->json) {
+            printf("%.*s\n", (int)account.length, account.bytes);
+            continue;
+        }
+        char(*cells)[TABLE_CELL_BYTES] = table_row(table);
+        for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+            json_slice_copy(account, members[i], cells[i], TABLE_CELL_BYTES);
+    }
+    return count;
+}
+
+static void page_path(const struct florin_call *call, const char *after, uint64_t left,
+                      char path[PATH_BYTES])
+{
+    uint64_t limit = left < PAGE_ACCOUNTS ? left : PAGE_ACCOUNTS;
+    snprintf(path, PATH_BYTES, "/accounts?limit=%" PRIu64 "%s%s%s%s", limit,
+             call->prefix == NULL ? "" : "&prefix=", call->prefix == NULL ? "" : call->prefix,
+             after[0] == '\0' ? "" : "&after=", after);
+}
+
+static enum exit_code read_pages(const struct florin_call *call, struct remote *remote,
+                                 struct table *table)
+{
+    uint64_t left = call->limit == NULL ? UINT64_MAX : strtoull(call->limit, NULL, 10);
+    char after[FLORIN_ACCOUNT_ID_MAX + 1] = "";
+    while (left > 0) {
+        struct remote_answer answer;
+        struct json_slice page;
+        char path[PATH_BYTES];
+        page_path(call, after, left, path);
+        if (!remote_get(remote, path, &answer))
+            return exchange_unreachable(call, remote);
+        if (answer.status != 200)
+            return exchange_refused(call, &answer);
+        if (!json_slice_whole(answer.body, answer.length, &page))
+            return exchange_strange(call);
+        left -= print_page(call, page, table);
+        struct json_slice next = json_slice_member(page, "next");
+        if (next.length == 0 || next.bytes[0] != '"')
+            break;
+        json_slice_copy(page, "next", after, sizeof(after));
+    }
+    return EXIT_OK;
+}
+
+enum exit_code florin_accounts(const struct florin_call *call)
+{
+    static struct table table;
+    struct remote remote;
+    if (!exchange_open(call, &remote))
+        return EXIT_USAGE;
+    table_begin(&table, account_columns, sizeof(account_columns) / sizeof(account_columns[0]));
+    enum exit_code code = read_pages(call, &remote, &table);
+    if (!call->json && (code == EXIT_OK || table.row_count > 0))
+        table_end(&table);
+    remote_close(&remote);
+    return code;
+}
+
+/* --- one ------------------------------------------------------------------------------------ */
 
 /* An exchange_print: a line each member, in the server's order of meaning. */
 static void print_account(const struct florin_call *call, const struct remote_answer *answer)

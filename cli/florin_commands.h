@@ -39,7 +39,8 @@ struct florin_call {
 
     const char *since; /* history: times; NULL: the beginning, the end */
     const char *before;
-    const char *limit;   /* history, events; NULL: all */
+    const char *limit;   /* accounts, history, events; NULL: all */
+    const char *prefix;  /* accounts: of their ids; NULL: any */
     const char *version; /* balance: then; NULL: now */
     const char *at_time;
     const char *after; /* events: an LSN; NULL: from the first one kept */
@@ -64,6 +65,7 @@ enum exit_code florin_open_account(const struct florin_call *call);
 enum exit_code florin_reset(const struct florin_call *call);
 
 enum exit_code florin_account(const struct florin_call *call);
+enum exit_code florin_accounts(const struct florin_call *call);
 enum exit_code florin_change(const struct florin_call *call);
 
 enum exit_code florin_transfer(const struct florin_call *call);

@@ -41,6 +41,7 @@ enum florin_word {
     WORD_VERSION,
     WORD_AT_TIME,
     WORD_AFTER,
+    WORD_PREFIX,
     WORD_DIRECTORY,
     WORD_FILE,
     WORD_URL,

@@ -241,6 +241,8 @@ const char *florin_word_store(struct florin_call *call, enum florin_word word, c
         return store(&call->at_time, text, is_time(text), time_text);
     case WORD_AFTER:
         return store(&call->after, text, read_lsn(text, &lsn), lsn_text);
+    case WORD_PREFIX: /* whatever begins an id may be one */
+        return store(&call->prefix, text, is_account(text), account_text);
     case WORD_DIRECTORY:
     case WORD_FILE:
     case WORD_FROM_LSN:

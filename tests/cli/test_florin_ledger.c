@@ -91,6 +91,32 @@ static int count_objects(const char *output)
     return count;
 }
 
+/* More than one page of the server's. */
+static void accounts__are_listed_by_id_over_pages(void **state)
+{
+    enum { LISTED = 230 };
+    const struct api *api = *state;
+    for (int i = 0; i < LISTED; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "listed-%03d", i);
+        api_open_account(api, id, "10.00");
+    }
+    expect(api, "hold listed-007 4", 0, "listed-007");
+    assert_int_equal(count_objects(florin(api, "accounts --prefix listed- --json", 0)), LISTED);
+    assert_int_equal(count_objects(florin(api, "accounts --prefix listed- --limit 205 --json", 0)),
+                     205);
+    const char *output = florin(api, "accounts --prefix listed-", 0);
+    const char *first = strstr(output, "listed-000");
+    const char *last = strstr(output, "listed-229");
+    assert_true(first != NULL && last != NULL && first < last);
+    const char *held = strstr(output, "listed-007");
+    assert_non_null(held);
+    assert_memory_equal(held + strcspn(held, "6"), "6.00", 4);
+    expect(api, "accounts --prefix nobody-", 0, "BALANCE");
+    expect(api, "accounts --prefix 'a b'", 64, "id");
+    expect(api, "accounts one", 64, "too many words");
+}
+
 static void account__is_shown_and_changed(void **state)
 {
     const struct api *api = *state;
@@ -277,6 +303,7 @@ static void events__go_on_after_a_server_that_ended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accounts__are_listed_by_id_over_pages),
         cmocka_unit_test(account__is_shown_and_changed),
         cmocka_unit_test(movements__move_once_a_key_and_not_on_trial),
         cmocka_unit_test(hold__is_captured_and_voided),
