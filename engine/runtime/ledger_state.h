@@ -54,7 +54,8 @@ struct worker {
     struct shard shard;
     struct coordinator coordinator;
     struct participant participant;
-    bool line_moves; /* accounts were freed since lookups were served */
+    uint64_t posting_deadline_ns; /* no posting of the coordinator has an earlier one */
+    bool line_moves;              /* accounts were freed since lookups were served */
     struct waiters waiters;
     struct lookups lookups;
     struct endpoint *self; /* to the other workers, for local commands of their accounts */

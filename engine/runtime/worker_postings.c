@@ -194,6 +194,8 @@ void worker_begin_posting(struct worker *worker, const struct florin_command *co
             .account_slot = SHARD_NO_SLOT,
         };
         worker_settle(worker, number, &full, deadline_ns);
+    } else if (worker->coordinator.count == 1 || deadline_ns < worker->posting_deadline_ns) {
+        worker->posting_deadline_ns = deadline_ns;
     }
 }
 
@@ -262,23 +264,24 @@ static bool is_awaited(const struct coordinated *coordinated)
 
 uint64_t worker_next_posting_ns(const struct worker *worker)
 {
-    uint64_t next_ns = UINT64_MAX;
-    if (worker->coordinator.count == 0)
-        return next_ns;
-    for (uint32_t number = 0; number < worker->coordinator.untouched; number++) {
-        const struct coordinated *coordinated = coordinator_at(&worker->coordinator, number);
-        if (is_awaited(coordinated) && coordinated->deadline_ns < next_ns)
-            next_ns = coordinated->deadline_ns;
-    }
-    return next_ns;
+    return worker->coordinator.count > 0 ? worker->posting_deadline_ns : UINT64_MAX;
 }
 
 void worker_expire_postings(struct worker *worker, uint64_t now_ns)
 {
+    uint64_t next_ns = UINT64_MAX;
+    /* Not sooner than it may be: there are many, and each stands in pages of its own. */
+    if (worker->posting_deadline_ns > now_ns)
+        return;
     for (uint32_t number = 0; number < worker->coordinator.untouched; number++) {
         struct coordinated *coordinated = coordinator_at(&worker->coordinator, number);
-        if (!is_awaited(coordinated) || coordinated->deadline_ns > now_ns)
+        if (!is_awaited(coordinated))
             continue;
+        if (coordinated->deadline_ns > now_ns) {
+            if (coordinated->deadline_ns < next_ns)
+                next_ns = coordinated->deadline_ns;
+            continue;
+        }
         const struct posting_account *home = &coordinated->posting.accounts[0];
         const struct shard_answer late = {
             .result = {.user_data = coordinated->posting.user_data,
@@ -290,6 +293,7 @@ void worker_expire_postings(struct worker *worker, uint64_t now_ns)
         worker_settle(worker, (int32_t)coordinated->context, &late, now_ns);
         coordinated->context = COORDINATOR_NONE;
     }
+    worker->posting_deadline_ns = next_ns;
 }
 
 /* --- holds ---------------------------------------------------------------------------------- */
