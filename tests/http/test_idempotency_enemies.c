@@ -279,6 +279,35 @@ static void key__of_another_route_or_body_is_refused(void **state)
     }
 }
 
+/* Two holds of one account and one amount are told apart, however they end. */
+static void key__of_another_hold_is_refused(void **state)
+{
+    static struct http_response response;
+    struct call call;
+    char name[32];
+    char holds[2][100];
+    char path[PATH_BYTES];
+    char before[256];
+    char after[256];
+    for (unsigned route = HOLD_ROUTES; route < ROUTES; route++) {
+        snprintf(name, sizeof(name), "holds%u", route);
+        open_pair(*state, name, holds[0]);
+        snprintf(path, sizeof(path), "/accounts/%s/holds", name);
+        assert_int_equal(http_call(((struct api *)*state)->server.port, "POST", path, API_JSON,
+                                   "{\"amount\":8}", &response),
+                         201);
+        assert_int_equal(sscanf(response.body, "{\"id\":\"%99[^\"]", holds[1]), 1);
+        make_call(route, name, holds[0], &call);
+        assert_int_equal(do_call(*state, &call, "k", &response), 201);
+        show(*state, name, before);
+        make_call(route, name, holds[1], &call);
+        assert_int_equal(do_call(*state, &call, "k", &response), 422);
+        api_assert_in_body(&response, "\"code\":\"idempotency_key_reused\"");
+        show(*state, name, after);
+        assert_string_equal(after, before);
+    }
+}
+
 /* Keys are an account's own, whichever route: the first one that a request names. */
 static void key__of_another_account_is_free(void **state)
 {
@@ -424,6 +453,7 @@ int main(void)
         cmocka_unit_test(answers__that_nobody_got_are_found_by_the_key),
         cmocka_unit_test(impatience__is_answered_with_the_same),
         cmocka_unit_test(key__of_another_route_or_body_is_refused),
+        cmocka_unit_test(key__of_another_hold_is_refused),
         cmocka_unit_test(key__of_another_account_is_free),
         cmocka_unit_test(spellings__of_one_deposit_are_one),
         cmocka_unit_test(spellings__of_one_withdrawal_are_one),
